@@ -1,0 +1,1 @@
+"""A warehouse: articles, bins and movements."""

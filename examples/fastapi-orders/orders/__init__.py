@@ -1,0 +1,1 @@
+"""Order tracking, stock and reports for a warehouse."""

@@ -1,0 +1,1 @@
+"""Numbers with thousands separators, and a limit on the size of patches."""

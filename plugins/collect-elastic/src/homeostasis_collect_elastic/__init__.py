@@ -1,0 +1,1 @@
+"""Lets Homeostasis heal from the logs in Elasticsearch or OpenSearch."""

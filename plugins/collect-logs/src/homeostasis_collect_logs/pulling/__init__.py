@@ -1,0 +1,1 @@
+"""What collectors share that ask a log store again and again: the cursor, and the client."""
