@@ -56,6 +56,7 @@ ROWS = "ROWS = ['a', 'b']\n\n\n"
 RISKS = {
     "index-sent": (ROWS + "@app.get('/x')\ndef x():\n    at = int(request.args['n'])\n    return ROWS[at]\n", "n=9", Risk.LOW),
     "index-computed": (ROWS + "@app.get('/x')\ndef x():\n    at = int(request.args['n']) * 2\n    return ROWS[at]\n", "n=9", Risk.HIGH),
+    "index-from-one": (ROWS + "@app.get('/x')\ndef x():\n    at = int(request.args['n'])\n    return ROWS[at - 1]\n", "n=9", Risk.LOW),
     "divisor-sent": ("@app.get('/x')\ndef x():\n    n = float(request.args['n'])\n    return str(1 / n)\n", "n=0", Risk.LOW),
     "divisor-computed": ("@app.get('/x')\ndef x():\n    n = int(request.args['n']) - 1\n    return str(1 / n)\n", "n=1", Risk.HIGH),
     "rows-of-a-query": ("def rows(n):\n    return [row for row in [] if row == n]\n\n\n@app.get('/x')\ndef x():\n    return rows(request.args['n'])[0]\n", "n=9", Risk.HIGH),

@@ -107,6 +107,8 @@ def key_is_unchanged(key: cst.BaseExpression) -> bool:
 MAX_NAMES = 5
 """Names that are followed to what they were assigned."""
 _NUMBERS = frozenset(("float", "Decimal"))
+_FIRST = 1
+"""What people call the first item, which Python counts from zero."""
 
 
 def is_as_sent(site: Site, node: cst.BaseExpression) -> bool:
@@ -123,6 +125,14 @@ def is_as_sent(site: Site, node: cst.BaseExpression) -> bool:
             return True
         node = found.value
     return False
+
+
+def counted_from_one(index: cst.BaseExpression) -> cst.BaseExpression:
+    """`number` of `number - 1`: what the client calls an item, if that is one more than its index; else the index."""
+    less = isinstance(index, cst.BinaryOperation) and isinstance(index.operator, cst.Subtract)
+    if isinstance(index, cst.BinaryOperation) and less and literal_of(index.right) == (True, _FIRST):
+        return index.left
+    return index
 
 
 def _reads_field(node: cst.BaseExpression) -> bool:

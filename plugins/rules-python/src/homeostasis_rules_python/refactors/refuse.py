@@ -11,7 +11,13 @@ import libcst as cst
 from homeostasis.models import Risk
 from homeostasis_rules_python.code.dropped import dropped_result
 from homeostasis_rules_python.code.express import is_repeatable
-from homeostasis_rules_python.code.lookingup import is_as_sent, key_is_unchanged, names_entities, told_elsewhere
+from homeostasis_rules_python.code.lookingup import (
+    counted_from_one,
+    is_as_sent,
+    key_is_unchanged,
+    names_entities,
+    told_elsewhere,
+)
 from homeostasis_rules_python.code.optional import may_be_none
 from homeostasis_rules_python.code.origin import request_place
 from homeostasis_rules_python.code.scope import binding
@@ -161,7 +167,7 @@ class RefuseBadIndex:
         """A guard on the range of the index."""
         name = shown(facts, "index")
         status = _status(facts, "index")
-        founded = is_as_sent(facts.site, facts.nodes["index"])
+        founded = is_as_sent(facts.site, counted_from_one(facts.nodes["index"]))
         yield from asking_unless(
             founded,
             facts,
