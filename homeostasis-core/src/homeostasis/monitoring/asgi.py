@@ -40,6 +40,7 @@ class HomeostasisMiddleware:
         self.app = app
         self._framework: str | None = None
         self._router: Router = route_of
+        self._make_request = _Exchange.for_app(None, route_of)
         self._prepared = False
         if configure(config).active:
             from homeostasis.monitoring import hooks
@@ -61,7 +62,7 @@ class HomeostasisMiddleware:
             await self._other(client, scope, receive, send)
             return
         started = perf_counter()
-        request = _Exchange(client, scope, self._framework, self._router, receive, send)
+        request = self._make_request(client, scope, receive, send)
         token = current.set(request)
         try:
             await self.app(scope, request.receive, request.send)
@@ -77,7 +78,8 @@ class HomeostasisMiddleware:
                 client.answered(request, perf_counter() - started, crashed)
             raise
         current.reset(token)
-        request.pending = None
+        if request.pending is not None:
+            request.pending = None
         found = scope.get("route")
         if found is not None:  # FastAPI's; whatever else the adapter finds, it finds more slowly
             path = getattr(found, "path", None)
@@ -134,6 +136,7 @@ class HomeostasisMiddleware:
             adapter = self._find_adapter(scope.get("app"))
             if adapter is not None:
                 self._framework, self._router = adapter.framework(scope), adapter.route
+                self._make_request = _Exchange.for_app(self._framework, self._router)
                 adapter.prepare(self.app)
         except Exception as error:
             failed("preparing the app", error)
@@ -153,23 +156,15 @@ class _Exchange(RequestState):
     the rest.
     """
 
-    __slots__ = ("client", "from_server", "to_server")
+    interface = "asgi"
 
-    def __init__(
-        self,
-        client: Client,
-        scope: Mapping[str, Any],
-        framework: str | None,
-        router: Router,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        # What the constructor of the base sets: to call it takes longer than all of this.
-        self.interface, self.source, self.framework, self.router = "asgi", scope, framework, router
+    def __init__(self, client: Client, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        # What the constructor of the base sets: to call it takes longer.
+        self.source = scope
         self.method = scope.get("method") or "GET"
-        self.route = self.status = self.body = self.pending = None
-        self.captured = self.whole = False
-        self.client, self.from_server, self.to_server = client, receive, send
+        self.client = client
+        self.from_server = receive
+        self.to_server = send
 
     async def receive(self) -> Any:
         """Receive for the app, and keep the beginning of the body."""

@@ -46,6 +46,7 @@ class Client:
         self.boundary = Boundary(settings.project)
         self.storms = Storms(settings.sample_rate, settings.max_captures_per_second)
         self.traffic = Traffic(settings.service, settings.healthy_samples)
+        self._routes = self.traffic.routes
         self._expected = Expected(settings, self.boundary)
         self._registration: str | None = None
         self._delivery: Delivery | None = None
@@ -138,16 +139,12 @@ class Client:
             crashed: an exception escaped the app.
         """
         try:
-            status, method = request.status, request.method
-            route = request.route or request.group  # most often it is known, and saves the call
-            known = self.traffic.routes.get((method, route))
+            status = request.status
+            known = self._routes.get((request.method, request.route))
             if known is None or known.wanting or crashed or status is None or status >= 500:
-                route = route[:MAX_ROUTE]
-                error = crashed or (status is not None and status >= 500)
-                if self.traffic.count(method, route, seconds, error):
-                    self._sample(request, method, route)
+                self._count(request, seconds, crashed or (status is not None and status >= 500))
             else:
-                known.healthy.append(seconds)  # as `count` does, which is one call more
+                known.healthy.append(seconds)  # as `count` does, which is two calls more
                 if len(known.healthy) >= MAX_WAITING:
                     self.traffic.fold(known)
             delivery = self._delivery
@@ -155,6 +152,11 @@ class Client:
                 delivery.wake()
         except Exception as failure:
             failed("counting a request", failure)
+
+    def _count(self, request: RequestState, seconds: float, error: bool) -> None:
+        method, route = request.method, request.group[:MAX_ROUTE]
+        if self.traffic.count(method, route, seconds, error):
+            self._sample(request, method, route)
 
     def _sample(self, request: RequestState, method: str, route: str) -> None:
         went_well = request.status is None or request.status < 400

@@ -54,6 +54,9 @@ Router = Callable[[Mapping[str, Any]], Optional[str]]
 class RequestState:
     """What is known of a request while it is answered.
 
+    What a request begins with is the class's, and not set for each: most of it stays as it is. `for_app` goes further:
+    to set the same for each request of an app costs as much as to read the clock.
+
     Args:
         interface: `wsgi` or `asgi`.
         source: the environ or the scope.
@@ -61,19 +64,19 @@ class RequestState:
         router: finds the route, when it is asked for.
     """
 
-    __slots__ = (
-        "body",
-        "captured",
-        "framework",
-        "interface",
-        "method",
-        "pending",
-        "route",
-        "router",
-        "source",
-        "status",
-        "whole",
-    )
+    interface: str
+    source: Mapping[str, Any]
+    method: str
+    framework: str | None = None
+    router: Router | None = None
+    route: str | None = None
+    status: int | None = None
+    body: BodyRecorder | None = None
+    pending: BaseException | None = None
+    """An exception that may still become an answer."""
+    captured: bool = False
+    whole: bool = False
+    """The answer is complete: nothing of the app runs while it is sent."""
 
     def __init__(
         self, interface: str, source: Mapping[str, Any], framework: str | None = None, router: Router | None = None
@@ -84,14 +87,11 @@ class RequestState:
         self.method = method if method and type(method) is str else "GET"
         self.framework = framework
         self.router = router
-        self.route: str | None = None
-        self.status: int | None = None
-        self.body: BodyRecorder | None = None
-        self.pending: BaseException | None = None
-        """An exception that may still become an answer."""
-        self.captured = False
-        self.whole = False
-        """The answer is complete: nothing of the app runs while it is sent."""
+
+    @classmethod
+    def for_app(cls, framework: str | None, router: Router | None) -> Any:
+        """A class for the requests of one app, which knows these; what its instances are made of is the subclass's."""
+        return type(cls.__name__, (cls,), {"framework": framework, "router": router and staticmethod(router)})
 
     def find_route(self) -> str | None:
         """The pattern of the route, once it is known."""

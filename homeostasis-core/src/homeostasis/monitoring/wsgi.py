@@ -47,26 +47,30 @@ def noted_within(app: WsgiApp, framework: str, router: Router) -> WsgiApp:
 
 def _monitoring(app: WsgiApp, framework: str | None, router: Router | None, *, noted: bool) -> WsgiApp:
     """The app with monitoring around it; the status is read from outside, unless it is noted within."""
+    make_request = _WsgiRequest.for_app(framework, router)
+    outer_request, enter, leave = current.get, current.set, current.reset
 
     def monitored_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         client = current_client()
-        outer = current.get()
+        outer = outer_request()
         if client is None or not client.active or (outer is not None and outer.source is environ):
             return app(environ, start_response)
         started = perf_counter()
-        request = RequestState("wsgi", environ, framework, router)
-        if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
+        request = make_request(environ)
+        length = environ.get("CONTENT_LENGTH")
+        if (length and length != "0") or "HTTP_TRANSFER_ENCODING" in environ:
             _record_body(client, request, environ)
-        token = current.set(request)
+        token = enter(request)
         try:
             answer = app(environ, start_response if noted else _noting(client, request, start_response))
         except BaseException as error:
             crashed(client, request, error, started)
             raise
         finally:
-            current.reset(token)
+            leave(token)
         if request.whole or _is_whole(answer, environ):
-            request.pending = None
+            if request.pending is not None:
+                request.pending = None
             client.answered(request, perf_counter() - started)
             return answer
         return _Answer(client, request, started, answer)
@@ -74,9 +78,17 @@ def _monitoring(app: WsgiApp, framework: str | None, router: Router | None, *, n
     return monitored_app
 
 
+class _WsgiRequest(RequestState):
+    interface = "wsgi"
+
+    def __init__(self, environ: Mapping[str, Any]) -> None:
+        # What the constructor of the base sets: to call it takes longer.
+        self.source = environ
+        method = environ.get("REQUEST_METHOD")
+        self.method = method if type(method) is str and method else "GET"
+
+
 def _record_body(client: Client, request: RequestState, environ: dict[str, Any]) -> None:
-    if environ.get("CONTENT_LENGTH") == "0" and "HTTP_TRANSFER_ENCODING" not in environ:
-        return
     request.body = client.body_recorder()
     if request.body is not None and "wsgi.input" in environ:
         environ["wsgi.input"] = _Input(environ["wsgi.input"], request.body)

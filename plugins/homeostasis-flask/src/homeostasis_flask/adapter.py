@@ -77,14 +77,20 @@ def _watch_answers(app: Flask) -> None:
     which is several times as much. And no frame of ours gets into the tracebacks that Flask logs.
     """
     finalize: Any = app.finalize_request
+    answered_request = current_request.get
 
     @wraps(finalize)
     def finalize_request(*args: Any, **kwargs: Any) -> Any:
         response = finalize(*args, **kwargs)
-        request = current_request.get()
+        request = answered_request()
         if request is not None:
             if request.route is None:
-                request.route = _route(request.source)
+                try:  # `_route`, but for the call
+                    rule = request.source["werkzeug.request"].url_rule.rule
+                    if type(rule) is str:
+                        request.route = rule
+                except (KeyError, AttributeError):
+                    pass
             if request.pending is None:
                 request.status = response.status_code
             else:
