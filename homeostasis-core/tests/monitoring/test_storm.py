@@ -132,6 +132,63 @@ def test_counters_wait_until_there_is_room(spooling: Any, spooled: Any, project:
     assert {"record": "lost", "reason": "spool full", "count": 1} in records
 
 
+WAYS = """
+class HTTPException(Exception):
+    code = None
+
+HTTPException.__module__ = "werkzeug.exceptions"
+
+def abort(code):
+    error = HTTPException("no")
+    error.code = code
+    raise error
+
+def chained(cause):
+    error = KeyError("k")
+    error.__cause__ = cause
+    raise error
+"""
+
+
+def test_an_error_on_a_known_way_is_still_judged(spooling: Any, spooled: Any, load: Any, raised_by: Any) -> None:
+    """The status of an HTTP exception decides each time; and a cause makes another crash of it."""
+    names = load("shop", WAYS)
+    client = spooling()
+    codes = [client.capture(raised_by(names["abort"], code)) for code in (500, 500, 404, 500)]
+    chained = [client.capture(raised_by(names["chained"], cause)) for cause in (None, None, ValueError("v"), None)]
+    assert codes == [True, True, False, True]
+    assert chained == [True] * 4
+    records = spooled()
+    assert sum(record["record"] == "event" for record in records) == 3
+    counts = sorted(record["count"] for record in records if record["record"] == "recurrence")
+    assert counts == [2, 2]
+
+
+def test_a_known_way_is_captured_afresh_in_time(
+    spooling: Any, spooled: Any, load: Any, raised_by: Any, monkeypatch: Any
+) -> None:
+    """That an error is recognised without its key does not keep later captures away."""
+    place = load("shop", PLACES)["place_0"]
+    client = spooling()
+    for _ in range(3):
+        client.capture(raised_by(place, 1))
+    monkeypatch.setattr(storms, "FRESH_SECONDS", 0.0)
+    client.capture(raised_by(place, 1))
+    events = [record for record in spooled() if record["record"] == "event"]
+    assert len(events) == 2
+    assert len({event["fingerprint"] for event in events}) == 1
+
+
+def test_ways_are_bounded(spooling: Any, load: Any, raised_by: Any, monkeypatch: Any) -> None:
+    """A recursion of any depth has a way for each, and they are not all kept."""
+    monkeypatch.setattr(storms, "MAX_WAYS", 10)
+    down = load("shop", "def down(n):\n    return down(n - 1) if n else {}['k']\n")["down"]
+    client = spooling()
+    assert all(client.capture(raised_by(down, depth)) for depth in range(40) for _ in range(2))
+    assert len(client.storms._ways) <= 10
+    assert client.storms.collect()[0]["count"] == 79
+
+
 def test_an_error_while_counting(spooling: Any, raised_by: Any, load: Any) -> None:
     """A `__del__` that fails while an error is being counted is counted too, and nothing waits for itself."""
     client = spooling()

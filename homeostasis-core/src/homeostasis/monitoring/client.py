@@ -17,7 +17,7 @@ from homeostasis.monitoring.internal import failed
 from homeostasis.monitoring.redaction import Redactor
 from homeostasis.monitoring.request import MAX_ROUTE, BodyRecorder, RequestState
 from homeostasis.monitoring.spool import SpoolWriter
-from homeostasis.monitoring.storms import Storms, key_of
+from homeostasis.monitoring.storms import Sighting, Storms, key_of
 from homeostasis.monitoring.traffic import MAX_WAITING, Traffic
 
 EXIT_SECONDS = 2.0
@@ -85,18 +85,25 @@ class Client:
     def _capture(
         self, error: BaseException, request: RequestState | None, handled: bool, command: Mapping[str, Any] | None
     ) -> bool:
-        if seen.knows(error) or self._expected.covers(error) or not seen.remember(error):
+        if seen.knows(error):
             return False  # most frameworks report an exception, and log it too
+        now = time.time()
+        again = None if self.in_memory else self.storms.on_the_way_of(error, now)
+        if (again is None and self._expected.covers(error)) or not seen.remember(error):
+            return False
         canary.note(error)
         if request is not None:
             request.captured = True
-        now = time.time()
+        if again is not None:
+            self._wake(self.storms.count(again, now))
+            return True
         key = key_of(error, self.boundary)
         if not self.in_memory:
             sighting = self.storms.sight(key, now)
             if not sighting.capture:
-                if self._delivery is not None:
-                    self._delivery.wake(urgent=sighting.urgent)
+                if self._expected.is_steady(error):
+                    self.storms.remember_way(error, key)
+                self._wake(sighting)
                 return True
         event = describe(
             error,
@@ -111,6 +118,10 @@ class Client:
         self.storms.captured(key, event["fingerprint"], now)
         self.record({"record": "event", **event})
         return True
+
+    def _wake(self, sighting: Sighting) -> None:
+        if self._delivery is not None:
+            self._delivery.wake(urgent=sighting.urgent)
 
     def expects(self, error: BaseException) -> bool:
         """Whether the exception is no incident. Never raises."""
@@ -139,13 +150,14 @@ class Client:
             crashed: an exception escaped the app.
         """
         try:
-            status = request.status
-            known = self._routes.get((request.method, request.route))
-            if known is None or known.wanting or crashed or status is None or status >= 500:
+            status, route = request.status, request.route
+            known = None if route is None else self._routes.get((request.method, route))
+            if known is None or known.wanting or status is None:
                 self._count(request, seconds, crashed or (status is not None and status >= 500))
-            else:
-                known.healthy.append(seconds)  # as `count` does, which is two calls more
-                if len(known.healthy) >= MAX_WAITING:
+            else:  # as `count` does, which is two calls more
+                waiting = known.failed if crashed or status >= 500 else known.healthy
+                waiting.append(seconds)
+                if len(waiting) >= MAX_WAITING:
                     self.traffic.fold(known)
             delivery = self._delivery
             if delivery is not None and not delivery.awake:

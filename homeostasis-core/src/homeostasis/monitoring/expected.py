@@ -57,6 +57,10 @@ class Expected:
                 return not (status == 404 and self._not_found)
         return bool(self._modules) and self._in_excluded_module(error)
 
+    def is_steady(self, error: BaseException) -> bool:
+        """Whether what is decided about it is decided about each of its class that comes on the same way."""
+        return not self._verdict(type(error))[1]  # else the status decides
+
     def _verdict(self, cls: type) -> tuple[bool, bool, type]:
         verdict = self._verdicts.get(id(cls))
         if verdict is None:

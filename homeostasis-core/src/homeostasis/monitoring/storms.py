@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from types import CodeType, TracebackType
-from typing import Any, Hashable, NamedTuple
+from typing import Any, Hashable, NamedTuple, Tuple
 
 from homeostasis.monitoring.capture import is_single, members_of, root_cause
 from homeostasis.monitoring.fingerprint import MAX_FRAMES
@@ -15,9 +15,13 @@ FRESH_SECONDS = 10.0
 """Shortest time between two full captures of one crash in one process."""
 MAX_KEYS = 4096
 """Different crashes that are remembered; an app that makes code as it runs could produce them without end."""
+MAX_WAYS = 1024
+"""Ways to crashes that are remembered; a recursion has one for each of its depths."""
 
 
-class _Crash:
+class Crash:
+    """What is remembered of a crash."""
+
     __slots__ = ("captured_at", "count", "fingerprint", "held", "last_seen", "recurred")
 
     def __init__(self, fingerprint: str, now: float, held: object) -> None:
@@ -27,6 +31,15 @@ class _Crash:
         self.count = 0
         self.last_seen = 0.0
         self.recurred = False
+
+    def seen_again(self, now: float) -> Sighting:
+        """Count it. Call it under the lock."""
+        self.count += 1
+        self.last_seen = now
+        if self.recurred:
+            return _COUNTED
+        self.recurred = True
+        return _URGENT
 
 
 class Sighting(NamedTuple):
@@ -81,6 +94,20 @@ def _codes(entry: TracebackType | None, boundary: Boundary, wanted: str) -> tupl
     return instruction, found
 
 
+_Way = Tuple[int, ...]
+"""The ids of a class and of the code of each entry of a traceback, and the instructions at which these were."""
+
+
+def _way_of(error: BaseException) -> _Way:
+    way = [id(type(error))]
+    entry = _traceback(error)
+    while entry is not None:
+        way.append(id(entry.tb_frame.f_code))
+        way.append(entry.tb_lasti)
+        entry = entry.tb_next
+    return tuple(way)
+
+
 class Storms:
     """Remembers what was captured, and counts the rest until it is collected.
 
@@ -94,7 +121,9 @@ class Storms:
         self.sample_rate = sample_rate
         self._per_second = per_second
         self.refused = 0
-        self._known: dict[Hashable, _Crash] = {}
+        self._known: dict[Hashable, Crash] = {}
+        self._ways: dict[_Way, tuple[Crash, object]] = {}
+        """Crashes by the ways that led to them; what else is in an entry holds the objects whose ids are in the way."""
         # Reentrant: an exception in a `__del__` is captured wherever the garbage is collected, also in here.
         self._lock = threading.RLock()
         self._second = 0
@@ -110,10 +139,38 @@ class Storms:
                 if crash is None:
                     self.refused += 1
                     return _COUNTED
-            crash.count += 1
-            crash.last_seen = now
-            urgent, crash.recurred = not crash.recurred, True
-            return _URGENT if urgent else _COUNTED
+            return crash.seen_again(now)
+
+    def on_the_way_of(self, error: BaseException, now: float) -> Crash | None:
+        """The crash that came on the very way of this error before, which saves making its key.
+
+        Returns:
+            None if there is none, or if it is time for another capture.
+        """
+        known = self._ways.get(_way_of(error))
+        if known is None or now - known[0].captured_at >= FRESH_SECONDS or not is_single(error):
+            return None
+        return known[0]
+
+    def count(self, crash: Crash, now: float) -> Sighting:
+        """Count one more of a crash."""
+        with self._lock:
+            return crash.seen_again(now)
+
+    def remember_way(self, error: BaseException, key: Key) -> None:
+        """Remember on which way an error came that was captured or counted, and that stands alone."""
+        crash = self._known.get(key.mark)
+        if crash is None or not is_single(error):
+            return
+        codes = []
+        entry = _traceback(error)
+        while entry is not None:
+            codes.append(entry.tb_frame.f_code)
+            entry = entry.tb_next
+        with self._lock:
+            if len(self._ways) >= MAX_WAYS:
+                self._ways.clear()
+            self._ways[_way_of(error)] = crash, (type(error), codes)
 
     def captured(self, key: Key, fingerprint: str, now: float) -> None:
         """Remember a full capture."""
@@ -123,10 +180,11 @@ class Storms:
                 crash.captured_at = now
                 return
             if len(self._known) >= MAX_KEYS:
+                self._ways.clear()
                 for old in list(self._known)[: MAX_KEYS // 4]:
                     if not self._known[old].count:
                         del self._known[old]
-            self._known[key.mark] = _Crash(fingerprint, now, key.held)
+            self._known[key.mark] = Crash(fingerprint, now, key.held)
 
     def collect(self) -> list[dict[str, Any]]:
         """The `recurrence` and `lost` records of what was counted since the last call."""
@@ -159,7 +217,7 @@ class Storms:
         self._captures += 1
         return self._captures <= self._per_second
 
-    def _sampled(self, crash: _Crash, now: float) -> bool:
+    def _sampled(self, crash: Crash, now: float) -> bool:
         import random
 
         if self.sample_rate >= 1.0 or random.random() < self.sample_rate:  # noqa: S311 - sampling, no secret
