@@ -15,6 +15,7 @@ from homeostasis.spool import SpoolReader
 from homeostasis.testing.fakes import MemorySink
 from homeostasis_collect_logs import recording
 from homeostasis_collect_logs.recording import SpoolSink
+from homeostasis_collect_logs.settings import CollectLogsSettings
 
 LINE = 'Traceback (most recent call last):\n  File "{}", line 10, in price\n    return row["price"]\nKeyError: 1\n'
 
@@ -111,6 +112,15 @@ def test_a_spool_that_is_full_is_waited_for(place, monkeypatch):
     sink.close()
     (segment,) = place.spool.glob("*.jsonl")
     assert json.loads(segment.read_text()) == {"record": "lost", "reason": "x", "count": 1}
+
+
+def test_what_the_spool_cannot_hold_is_a_loss(place, monkeypatch):
+    """It is counted and left, where waiting for room would never end."""
+    monkeypatch.setattr(recording, "limit_of", lambda _: 500)
+    sink = recording.record(iter([LINE.format("shop/cart.py").encode()]), place, CollectLogsSettings())
+    assert (sink.events, sink.losses) == (0, {"larger than the spool": 1})
+    (segment,) = place.spool.glob("*.jsonl")
+    assert json.loads(segment.read_text()) == {"record": "lost", "reason": "larger than the spool", "count": 1}
 
 
 def test_no_spool_to_record_into(project_factory, capsys):

@@ -69,6 +69,19 @@ def test_a_token(listen, monkeypatch):
     assert len(running.events()) == 1
 
 
+def test_nothing_is_read_without_a_token(listen, monkeypatch):
+    """A caller without one is refused while its message is still to come."""
+    monkeypatch.setenv("OTLP_TOKENS", "first")
+    running = listen(token_env="OTLP_TOKENS", settle=0)
+    never, path = threading.Event(), "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+    try:
+        with grpc.insecure_channel(running.grpc) as channel, pytest.raises(grpc.RpcError) as caught:
+            channel.stream_unary(path)(iter(never.wait, True), timeout=20)
+    finally:
+        never.set()
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
 class Broken(MemorySink):
     """A ledger that cannot be written."""
 

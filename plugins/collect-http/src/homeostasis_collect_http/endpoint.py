@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import logging
 import ssl
 import threading
@@ -26,6 +25,7 @@ from homeostasis_collect_http.committer import Committer
 from homeostasis_collect_http.connection import Connection
 from homeostasis_collect_http.payloads import load_json
 from homeostasis_collect_http.routing import Found, Routes
+from homeostasis_collect_http.settings import Tokens
 
 if TYPE_CHECKING:
     from homeostasis.hookspecs import Sink, Stop
@@ -153,7 +153,7 @@ class Serving:
     ) -> None:
         self.settings = settings
         self._routes = routes
-        self._tokens = tuple(token.encode() for token in tokens)
+        self._tokens = Tokens(tokens)
         self._source = source
         self._committer = committer
         self._loop = loop
@@ -247,8 +247,7 @@ class Serving:
         told = route.token_of(call)
         if told is None and route.late_token and not complete:
             return
-        token = (told or "").encode("utf-8", "replace")
-        if not any([hmac.compare_digest(token, known) for known in self._tokens]):  # noqa: C419 - all, in the same time
+        if not self._tokens.accept(told):
             raise Refused(401, "the token is missing or not accepted")
 
     def take(self, route: Route, call: Call, held: int, answer: Callable[[Answer], None]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 import os
-from typing import Optional
+from typing import Optional, Sequence
 
 from pydantic import Field, field_validator, model_validator
 
@@ -77,6 +78,26 @@ class EndpointTable(CollectorTable):
                 "that callers send, or to several, separated by commas"
             )
         return found
+
+
+class Tokens:
+    """The tokens that an endpoint accepts.
+
+    Args:
+        accepted: as `EndpointTable.tokens` gives them; none lets every caller in.
+    """
+
+    def __init__(self, accepted: Sequence[str]) -> None:
+        self._accepted = tuple(token.encode() for token in accepted)
+
+    def __bool__(self) -> bool:
+        return bool(self._accepted)
+
+    def accept(self, token: Optional[str]) -> bool:
+        """Whether a caller is let in who sent this token, or None; how long that takes tells nothing of the others."""
+        sent = (token or "").encode("utf-8", "replace")
+        matching = [hmac.compare_digest(sent, known) for known in self._accepted]
+        return any(matching) or not matching
 
 
 class CollectHttpSettings(EndpointTable):

@@ -23,29 +23,39 @@ PAUSE = 0.5
 """Seconds after which a spool that is full is tried again: until then nothing is read, and the writer waits."""
 
 
+def limit_of(project: Project) -> int:
+    """Size that the spool of a project may have, in bytes."""
+    return project.config.monitoring.max_spool_bytes
+
+
 class SpoolSink:
     """What of a `Sink` an `EventMaker` uses, into the spool of a project; it counts what went in."""
 
     def __init__(self, project: Project) -> None:
         self.events = self.recurrences = 0
         self.losses: Dict[str, int] = {}
-        self._writer = SpoolWriter(str(project.root), project.config.monitoring.max_spool_bytes)
+        self._limit = limit_of(project)
+        self._writer = SpoolWriter(str(project.root), self._limit)
         self._lines: List[bytes] = []
 
     def event(self, event: Event) -> None:
         """An exception was read."""
+        line = _line("event", event.model_dump(mode="json"))
+        if len(line) > self._limit:  # it would be waited for without end
+            self.lost("larger than the spool", 1)
+            return
         self.events += 1
-        self._add("event", event.model_dump(mode="json"))
+        self._lines.append(line)
 
     def recurrence(self, fingerprint: str, count: int, last_seen: float) -> None:
         """A known crash happened again."""
         self.recurrences += count
-        self._add("recurrence", {"fingerprint": fingerprint, "count": count, "last_seen": last_seen})
+        self._lines.append(_line("recurrence", {"fingerprint": fingerprint, "count": count, "last_seen": last_seen}))
 
     def lost(self, reason: str, count: int) -> None:
         """Records that were dropped or unreadable."""
         self.losses[reason] = self.losses.get(reason, 0) + count
-        self._add("lost", {"reason": reason, "count": count})
+        self._lines.append(_line("lost", {"reason": reason, "count": count}))
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -63,8 +73,9 @@ class SpoolSink:
         """Close the spool."""
         self._writer.close()
 
-    def _add(self, kind: str, record: Dict[str, Any]) -> None:
-        self._lines.append(json.dumps({"record": kind, **record}).encode() + b"\n")
+
+def _line(kind: str, record: Dict[str, Any]) -> bytes:
+    return json.dumps({"record": kind, **record}).encode() + b"\n"
 
 
 def record(chunks: Iterator[Optional[bytes]], project: Project, settings: CollectLogsSettings) -> SpoolSink:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hmac
 import logging
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Tuple
 
 from google.rpc import code_pb2
 from google.rpc.error_details_pb2 import RetryInfo
@@ -15,6 +14,7 @@ from google.rpc.status_pb2 import Status
 
 from homeostasis_collect_http.endpoint import Committer, Refused, tls_context
 from homeostasis_collect_http.payloads import decompressed
+from homeostasis_collect_http.settings import Tokens
 from homeostasis_collect_otlp.forks import without_fork_handlers
 from homeostasis_collect_otlp.messages import SIGNALS, Signal, Unreadable
 from homeostasis_collect_otlp.routes import REFUSED
@@ -56,7 +56,7 @@ class GrpcReceiver:
         self._project = project
         self._settings = settings
         self._intake = intake
-        self._tokens = tuple(token.encode() for token in settings.tokens())
+        self._tokens = Tokens(settings.tokens())
         tls_context(project, settings)
         self._room = threading.BoundedSemaphore(min(settings.max_pending, MAX_CALLS - 1))
         self.ready = threading.Event()
@@ -92,6 +92,7 @@ class GrpcReceiver:
         server = grpc.server(
             threads,
             handlers=[self._service(signal, committer) for signal in SIGNALS],
+            interceptors=[_Gate(self._tokens)] if self._tokens else [],
             maximum_concurrent_rpcs=MAX_CALLS,
             options=[
                 ("grpc.so_reuseport", 0),
@@ -131,7 +132,6 @@ class GrpcReceiver:
         """The method of a service: from the bytes of a message to those of the answer."""
 
         def export(body: bytes, context: Any) -> bytes:
-            self._check(context)
             if not self._room.acquire(blocking=False):
                 _come_back(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "too much at once: send it again later")
             try:
@@ -158,15 +158,26 @@ class GrpcReceiver:
         answer: bytes = signal.answer(rejected, REFUSED).SerializeToString()
         return answer
 
-    def _check(self, context: Any) -> None:
-        """Refuse a caller without a token that is accepted."""
-        if not self._tokens:
-            return
-        given = next((value for name, value in context.invocation_metadata() if name == "authorization"), "")
+
+class _Gate(grpc.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
+    """Lets callers in who have a token, before anything of their message is read."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
+        """The handler of a call, or one that refuses it."""
+        given = next((value for name, value in details.invocation_metadata if name == "authorization"), "")
         scheme, _, token = given.partition(" ")
-        sent = token.strip().encode("utf-8", "replace") if scheme.lower() == "bearer" else b""
-        if not any([hmac.compare_digest(sent, known) for known in self._tokens]):  # noqa: C419 - all, in the same time
-            context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token is missing or not accepted")
+        if self._tokens.accept(token.strip() if scheme.lower() == "bearer" else None):
+            return continuation(details)
+        return grpc.stream_unary_rpc_method_handler(_refuse)
+
+
+def _refuse(_messages: Iterator[bytes], context: Any) -> bytes:
+    """Of a stream, nothing is read until it is asked for."""
+    context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token is missing or not accepted")
+    return b""
 
 
 def _decompressed(body: bytes, limit: int) -> bytes:
