@@ -248,3 +248,26 @@ def test_a_call_that_cannot_be_made_says_why(ask, qualname, arguments, refusal):
     answer = ask(CALLS, {"call": call})["call"]
     assert answer["events"] == []
     assert refusal in answer["refusal"]
+
+
+def test_garbage_is_collected_where_it_is_asked_for(ask):
+    """A task that nothing keeps is lost with the request that started it."""
+    code = """
+        import asyncio
+
+        async def deliver():
+            await asyncio.get_running_loop().create_future()
+
+        async def app(scope, receive, send):
+            if scope["type"] == "http":
+                asyncio.ensure_future(deliver())
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": b"ok"})
+        """
+    request = {"method": "GET", "path": "/"}
+    with_it, without = (
+        ask(code, {"app": "shop:app", "requests": [request], "collect": collect})["requests"][0]
+        for collect in (True, False)
+    )
+    assert [event["exceptions"][0]["type"] for event in with_it["events"]] == ["LostTask"]
+    assert (without["events"], without["status"]) == ([], 200)

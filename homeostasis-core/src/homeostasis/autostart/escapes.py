@@ -19,7 +19,7 @@ class Listener(NamedTuple):
 
     uncaught: Callable[[BaseException], object]
     """Of an exception that escaped from the process, a thread, a child process of `multiprocessing`, an event loop, or
-    a place that cannot raise, such as `__del__`."""
+    a place that cannot raise, such as `__del__`; and of a task that was garbage collected, as a `LostTask`."""
     logged: Callable[[BaseException, int, str], object] | None = None
     """Of a logged exception, with the record's level as `logging` counts it and the logger's name."""
     ending: Callable[[], object] | None = None
@@ -131,10 +131,29 @@ def _watch_event_loops(base_events: ModuleType) -> None:
     @wraps(before)
     def call_exception_handler(self: Any, context: Any) -> Any:
         if isinstance(context, dict):
-            uncaught(context.get("exception"))
+            error = context.get("exception")
+            uncaught(error)
+            if error is None and "task" in context:
+                _lost(self, context)
         return before(self, context)
 
     loop.call_exception_handler = call_exception_handler
+
+
+def _lost(loop: Any, told: Any) -> None:
+    """Tell all listeners of a task that was garbage collected, in its context: that of whatever runs now is another."""
+    if sys.is_finalizing():
+        return
+    try:
+        from homeostasis.autostart.tasks import context_of, lost_task
+
+        error = lost_task(loop, told)
+        if error is not None:
+            context_of(told["task"]).run(uncaught, error)
+    except Exception as failure:
+        from homeostasis.monitoring.internal import failed
+
+        failed("hearing of a lost task", failure)
 
 
 def _watch_processes(process: ModuleType) -> None:

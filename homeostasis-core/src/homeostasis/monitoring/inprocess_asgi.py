@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Callable
+import gc
+from typing import Any, Callable, Dict
 from urllib.parse import quote
 
 from homeostasis.monitoring.inprocess import answer, body_of, headers_of
 
+Done = Callable[[Dict[str, Any]], None]
 
-def send_asgi(app: Any, requests: list[dict[str, Any]], done: Callable[[dict[str, Any]], None]) -> None:
+
+def send_asgi(app: Any, requests: list[dict[str, Any]], done: Done, *, collect: bool = False) -> None:
     """Start the ASGI app's lifespan, send the requests one after the other on one event loop, and shut it down.
+
+    Args:
+        app: the app.
+        requests: what to send.
+        done: is called with each answer.
+        collect: collect garbage after each request, before its answer is handed on.
 
     Raises:
         RuntimeError: the app says that it could not start.
     """
-    asyncio.run(_run_asgi(app, requests, done))
+    asyncio.run(_run_asgi(app, requests, done, collect))
 
 
-async def _run_asgi(app: Any, requests: list[dict[str, Any]], done: Callable[[dict[str, Any]], None]) -> None:
+async def _run_asgi(app: Any, requests: list[dict[str, Any]], done: Done, collect: bool) -> None:
     lifespan = Lifespan(app)
     await lifespan.startup()
     for request in requests:
-        done(await _call_asgi(app, request, lifespan.state))
+        got = await _call_asgi(app, request, lifespan.state)
+        if collect:
+            gc.collect()
+        done(got)
     await lifespan.shutdown()
 
 

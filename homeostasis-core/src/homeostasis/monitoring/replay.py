@@ -15,6 +15,8 @@ to standard error, so it cannot be taken for the answer::
      "modules": [{"path", "syntax": phrase or null, "error": phrase or null}, ...],
      "call": {"events": [Event, ...], "refusal": "why the call could not be made" or null} or null}
 
+With `"collect": true`, garbage is collected after each request, which brings lost tasks to light.
+
 Either question may also have `"modules": [["shop/cart.py", "shop.cart" or null], ...]`: files that are compiled and, if
 they have a name, imported.
 
@@ -95,7 +97,7 @@ def replay_requests(question: dict[str, Any], witness: Witness) -> dict[str, Any
         if is_asgi(app):
             from homeostasis.monitoring.inprocess_asgi import send_asgi  # asyncio is a tenth of a small app's start
 
-            send_asgi(app, question["requests"], done)
+            send_asgi(app, question["requests"], done, collect=bool(question.get("collect")))
         else:
             send_wsgi(app, question["requests"], done)
     except BaseException as error:
