@@ -21,6 +21,8 @@ MAX_VALUES = 5000
 MAX_FIELDS = 200
 MAX_DEPTH = 20
 """Parts of a path that are compared with the request."""
+MAX_SEARCHED = 10_000
+"""Characters of a value that are searched for a word."""
 SHORTEST = 3
 """Length from which a value that also stands in the request is not there by chance, in characters."""
 
@@ -138,6 +140,18 @@ def refused_text(case: Case) -> str | None:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
     return text if isinstance(text, str) else None
+
+
+def field_with_word(case: Case, word: str) -> Tuple[Place, str] | None:
+    """The part of the request, and the field in it, whose value has the word in it; a part of a path has no field."""
+    request = sent(case)
+    if request is None:
+        return None
+    whole = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
+    for place, field, value in request.fields:
+        if whole.search(value[:MAX_SEARCHED]):
+            return place, field
+    return ("path", "") if any(whole.fullmatch(part) for part in request.path) else None
 
 
 def named_file(case: Case, path: str) -> Place | None:
