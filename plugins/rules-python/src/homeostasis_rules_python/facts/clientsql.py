@@ -17,7 +17,7 @@ _NOT_UNDERSTOOD = re.compile(
     r"|(?:column|relation) \"?(?P<postgres>\w{1,200})\"? does not exist"
     r"|Unknown column '(?P<column>\w{1,200})'|Table '(?:\w{1,200}\.)?(?P<table>\w{1,200})' doesn't exist"
 )
-_RUNNING = ("execute", "executemany", "executescript", "execute_sql", "exec_driver_sql", "raw", "fetch", "fetchall")
+_RUNNING = ("execute", "executemany", "executescript", "execute_sql", "exec_driver_sql", "raw")
 
 
 @extracts("OperationalError", "ProgrammingError", "DatabaseError", "UndefinedColumn", "UndefinedTable", rank=12)
@@ -29,21 +29,26 @@ def client_text(case: Case, site: Site) -> Facts | None:
     if word is None or told is None or _is_in_the_code(case, word):
         return None
     place, field = told
-    for node in site.nodes(cst.Call):
-        if not isinstance(node, cst.Call) or called_name(node) not in _RUNNING or not node.args:
-            continue
-        if literal_of(node.args[0].value)[0]:
-            continue
-        facts = Facts.about(case, site, node)
-        facts.say("statement_text", node.args[0].value)
-        facts.values.update(field=field or word, place=place, word=word, database="client-text")
-        sent = f"as `{field}`" if field else "in the path"
-        facts.sentence = (
-            f"{facts.where} runs SQL that is made with what the client sent {sent}, so that the database reads "
-            f"`{word}` as a part of the statement: any SQL that a client sends there is run"
-        )
-        return facts
-    return None
+    call = _running(site)
+    if call is None:
+        return None
+    facts = Facts.about(case, site, call)
+    facts.say("statement_text", call)
+    facts.values.update(field=field or word, place=place, word=word, database="client-text")
+    sent = f"as `{field}`" if field else "in the path"
+    facts.sentence = (
+        f"{facts.where} runs SQL that is made with what the client sent {sent}, so that the database reads "
+        f"`{word}` as a part of the statement: any SQL that a client sends there is run"
+    )
+    return facts
+
+
+def _running(site: Site) -> cst.Call | None:
+    """The call that runs the statement; None if that is written down there, so that nothing of a client gets into it."""
+    calls = [node for node in site.nodes(cst.Call) if isinstance(node, cst.Call)]
+    running = [call for call in calls if called_name(call) in _RUNNING and call.args]
+    made = [call for call in running or calls if not (running and literal_of(call.args[0].value)[0])]
+    return made[0] if made else None
 
 
 def _is_in_the_code(case: Case, word: str) -> bool:
