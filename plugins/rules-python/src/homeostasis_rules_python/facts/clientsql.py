@@ -44,7 +44,7 @@ def client_text(case: Case, site: Site) -> Facts | None:
 
 
 def _running(site: Site) -> cst.Call | None:
-    """The call that runs the statement; None if that is written down there, so that nothing of a client gets into it."""
+    """The call that runs the statement; None if that is written down there, and nothing of a client gets into it."""
     calls = [node for node in site.nodes(cst.Call) if isinstance(node, cst.Call)]
     running = [call for call in calls if called_name(call) in _RUNNING and call.args]
     made = [call for call in running or calls if not (running and literal_of(call.args[0].value)[0])]
