@@ -47,6 +47,14 @@ def test_a_new_call_of_a_dangerous_function_is_a_veto(make_project, code, said):
     assert f"gains a call of {said}" in found.detail
 
 
+def test_reading_what_is_installed_is_allowed(make_project):
+    """The successors of pkg_resources import nothing; the rest of importlib stays a veto."""
+    read = "    from importlib.resources import files\n    files('shop').joinpath(x)\n"
+    assert check(make_project, BEFORE + read, imports=("importlib",)).outcome is Outcome.ACCEPTED
+    load = "    from importlib import import_module\n    import_module(x)\n"
+    assert check(make_project, BEFORE + load, imports=("importlib",)).outcome is Outcome.REJECTED
+
+
 def test_an_undeclared_import_is_a_veto(make_project):
     """A template declares what it imports."""
     after = "import socket\n" + BEFORE

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from homeostasis.builtin import reproduction
-from homeostasis.models import Frame, Outcome, Request, Span
+from homeostasis.models import Effect, Frame, Outcome, Request, Span
 from homeostasis.replay import replay_requests
 from homeostasis.testing.builders import crash, incident_of
 
@@ -145,6 +147,40 @@ def test_a_command_may_refuse_its_input(case, refuse):
     made = case(SCRIPT)
     incident = made.incident_of_command("python", str(made.project.root / "report.py"), "may")
     patch = made.patch("report.py", "rows[sys.argv[1]]", "rows.get(sys.argv[1], sys.exit(2))", **refuse)
+    assert made.check(reproduction, incident, patch).outcome is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize(("effect", "outcome"), [(Effect.REFUSE, Outcome.ACCEPTED), (Effect.CORRECT, Outcome.REJECTED)])
+def test_a_command_may_refuse_its_input_with_an_exception(case, effect, outcome):
+    """A patch may raise what it says to raise if its effect is to refuse, and only then."""
+    made = case(SCRIPT)
+    incident = made.incident_of_command("python", str(made.project.root / "report.py"), "may")
+    guard = "if sys.argv[1] not in rows:\n    raise ValueError(sys.argv[1])\nprint("
+    patch = made.patch("report.py", "print(", guard, effect=effect)
+    assert made.check(reproduction, incident, patch).outcome is outcome
+
+
+def test_an_exception_that_was_raised_there_before_is_no_refusal(case):
+    """Only a line of the patch's own says what it refuses with."""
+    made = case({"report.py": f"def check(name):\n    raise LookupError(name)\n\n\n{SCRIPT['report.py']}"})
+    incident = made.incident_of_command("python", str(made.project.root / "report.py"), "may")
+    patch = made.patch("report.py", "print(", "check(sys.argv[1])\nprint(", effect=Effect.REFUSE)
+    found = made.check(reproduction, incident, patch)
+    assert found.outcome is Outcome.REJECTED
+    assert "another exception is raised instead" in found.detail
+
+
+HANDLING = (
+    "import sys\nrows = {}\ntry:\n    print(rows[sys.argv[1]])\n"
+    "except IndexError:\n    raise ValueError('unknown row')\n"
+)
+
+
+def test_a_command_may_refuse_its_input_by_a_handler(case):
+    """The `raise` was there before: it is the patch's own if the crash is what is handled."""
+    made = case({"report.py": HANDLING})
+    incident = made.incident_of_command("python", str(made.project.root / "report.py"), "may")
+    patch = made.patch("report.py", "except IndexError", "except (IndexError, KeyError)", effect=Effect.REFUSE)
     assert made.check(reproduction, incident, patch).outcome is Outcome.ACCEPTED
 
 

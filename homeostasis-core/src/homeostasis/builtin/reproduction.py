@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from homeostasis import hookimpl
 from homeostasis.attempts import Attempt, Observed, attempts, observe_base
-from homeostasis.models import Check, Effect, Incident, Outcome, Patch, Trial
+from homeostasis.models import Check, Effect, Event, Incident, Outcome, Patch, Trial
 from homeostasis.project import Project
 from homeostasis.recognition import brief, crashes
 from homeostasis.replay import NotReplayed, compared
@@ -45,7 +45,7 @@ def _judge(attempt: Attempt, trial: Trial, before: Observed, incident: Incident,
         return _verdict(Outcome.REJECTED, f"{attempt.name}: with the patch, {reason}")
     same = crashes(after.events, incident.event)
     known = {event.fingerprint for event in before.events}
-    new = [event for event in after.events if event.fingerprint not in known]
+    new = [event for event in after.events if event.fingerprint not in known and not _refuses(event, incident, patch)]
     if same:
         return _verdict(Outcome.REJECTED, f"{attempt.name}: the crash still happens: {brief(same[0])}")
     if new:
@@ -54,6 +54,30 @@ def _judge(attempt: Attempt, trial: Trial, before: Observed, incident: Incident,
     if complaint is not None:
         return _verdict(Outcome.REJECTED, f"{attempt.name}: the crash is gone, but {complaint}")
     return _verdict(Outcome.ACCEPTED, f"{attempt.name}: crashes without the patch, and not with it")
+
+
+def _refuses(event: Event, incident: Incident, patch: Patch) -> bool:
+    """Whether the candidate refuses its input, as it says, with an exception that its own line or handler raises."""
+    if patch.effect is not Effect.REFUSE or incident.event.request is not None or not event.raised.frames:
+        return False
+    last = event.raised.frames[-1]
+    path, line = last.path.replace("\\", "/"), last.source_line or ""
+    handled = _handles(event, incident)
+    return line.startswith("raise ") and any(
+        path.endswith(f"/{edit.path}") and (handled or _lines(edit.after).count(line) > _lines(edit.before).count(line))
+        for edit in patch.edits
+    )
+
+
+def _handles(event: Event, incident: Incident) -> bool:
+    """Whether the crash still happens inside, and what escapes is raised by a handler that takes it now."""
+    crash = incident.event.raised
+    inner = [each for each in event.exceptions if each is not event.raised]
+    return any((each.dotted, each.message) == (crash.dotted, crash.message) for each in inner)
+
+
+def _lines(content: bytes | None) -> list[str]:
+    return [line.strip() for line in (content or b"").decode("utf-8", "replace").splitlines()]
 
 
 def _complaint(before: Observed, after: Observed, incident: Incident, patch: Patch) -> str | None:

@@ -17,6 +17,7 @@ from homeostasis_rules_python.code.imports import NewImport, conflicts
 from homeostasis_rules_python.code.tree import Tree
 from homeostasis_rules_python.facts import Facts
 from homeostasis_rules_python.refactors import Change, refactor
+from homeostasis_rules_python.refactors.weighing import weighed
 from homeostasis_rules_python.render import Rendered, render
 
 
@@ -51,7 +52,7 @@ def _changes(diagnosis: Diagnosis, facts: Facts, templates: TemplateRegistry) ->
     chosen = refactor(diagnosis.fix.id)
     if chosen is not None and facts.has(chosen.needs):
         facts.parameters = diagnosis.fix.parameters
-        yield from chosen.changes(facts)
+        yield from weighed(facts, chosen.changes(facts))
 
 
 def from_template(template: Template, diagnosis: Diagnosis, facts: Facts) -> Change | None:

@@ -11,7 +11,9 @@ from homeostasis.models import Frame, Span
 from homeostasis_rules_python.code.case import Case, Site
 from homeostasis_rules_python.code.dropped import dropped_result
 from homeostasis_rules_python.code.known import Function, functions_named
+from homeostasis_rules_python.code.protocols import refused
 from homeostasis_rules_python.code.tree import Tree
+from homeostasis_rules_python.code.unreturned import unreturned
 
 _MISMATCH = re.compile(
     r"^(?:[\w.<>]{1,200}?\.)??(?:(?P<owner>\w{1,200})\.)?(?P<name>\w{1,200})\(\) "
@@ -25,11 +27,20 @@ _NO_TEXT = re.compile(
 def called_site(case: Case) -> Site | None:
     """The definition that the message names, if the call itself stands in no file that may be edited.
 
-    What does not fit the parameters is raised in the frame of the caller; and a special method that returned None, in
-    the frame of the operation. So the function that is to blame has no frame of its own.
+    What does not fit the parameters is raised in the frame of the caller; and a special method that returned None or
+    something else that it must not, in the frame of the operation. So the function that is to blame has no frame of its
+    own. That a function forgot to return is seen where its None is used.
     """
+    forgetful = unreturned(case)
+    if forgetful is not None:
+        tree, function, line = forgetful
+        return definition_site(case, tree, function, tree.range(line).start.line)
     if case.raised.type != "TypeError":
         return None
+    answer = refused(case)
+    if answer is not None:
+        tree, function, returned = answer
+        return definition_site(case, tree, function, tree.range(returned).start.line)
     mismatch, no_text = _MISMATCH.match(case.raised.message), _NO_TEXT.match(case.raised.message)
     if no_text is not None:
         return _forgetful(case, no_text.group(1))
@@ -63,7 +74,9 @@ def _named(case: Case, name: str, owner: str | None) -> List[Function]:
     found = list(functions_named(case, name))
     if owner is not None and owner != "<locals>":
         found = [(tree, function) for tree, function in found if owner_of(tree, function) == owner]
-    return found
+    # From Python 3.10 on, the message names the class of a method: without one, a plain function is meant.
+    plain = [(tree, function) for tree, function in found if owner_of(tree, function) is None]
+    return plain if owner is None and len(plain) == 1 else found
 
 
 def _forgetful(case: Case, name: str) -> Site | None:

@@ -18,7 +18,7 @@ _VALUE = r"[`'\"]?([\w.:/@%+-]{1,200})[`'\"]?"
 def documented(source: SourceTree, name: str) -> Tuple[str, str] | None:
     """The one default that README, docs and compose files give for a variable, and where; None if they differ."""
     found: Dict[str, str] = {}
-    for path in _files(source.root):
+    for path in documents(source.root):
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
             value = _default_in(line, name) if name in line else None
             if value is not None:
@@ -30,7 +30,8 @@ def documented(source: SourceTree, name: str) -> Tuple[str, str] | None:
     return value, f"{place} documents {name} with the default {value}"
 
 
-def _files(root: Path) -> Iterator[Path]:
+def documents(root: Path) -> Iterator[Path]:
+    """README, compose files and pages of the docs, those of a sensible size."""
     docs = sorted((root / "docs").glob("*.md"))[:MAX_DOCS] if (root / "docs").is_dir() else []
     for path in [*(root / name for name in (*_READMES, *_COMPOSE)), *docs]:
         if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_BYTES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import List, Tuple
 
 import libcst as cst
@@ -9,6 +10,7 @@ import libcst as cst
 from homeostasis_rules_python.code.callee import Callee, callee, only_function
 from homeostasis_rules_python.code.case import Case, Site
 from homeostasis_rules_python.code.construct import has_keyword
+from homeostasis_rules_python.code.known import functions_named
 from homeostasis_rules_python.code.origin import passed_argument
 from homeostasis_rules_python.code.scope import binding
 from homeostasis_rules_python.code.tree import Tree, called_name, dotted_name
@@ -31,6 +33,20 @@ _WITHOUT_EFFECT = (
     cst.DictComp,
 )
 _PROPERTIES = frozenset(("property", "cached_property"))
+_GIVING = frozenset(
+    ("__missing__", "__getitem__", "__getattr__", "__enter__", "__add__", "__radd__", "__sub__", "__mul__", "__or__",
+     "__and__", "__truediv__", "__neg__", "__new__", "__copy__", "__deepcopy__", "__iter__", "__next__", "__len__",
+     "__str__", "__repr__", "__hash__", "__eq__", "__lt__", "__contains__", "__bool__", "__reduce__", "__getstate__",
+     "__format__", "__int__", "__float__", "__index__", "__reversed__", "__iadd__", "__ior__", "__get__")
+)  # fmt: skip
+"""Special methods whose result is what they are called for."""
+_SAYS_IT_GIVES = re.compile(
+    r":returns?(?: [^:\n]{1,80})?:(?!\s*None\b)|:rtype:(?!\s*None\b)"
+    r"|^[ \t]{0,40}Returns?:?[ \t]{0,40}\n\s{0,80}(?:-{3,80}\s{1,80})?(?!None\b)[^\s-]"
+    r"|\A\s*(?:Returns?|Gives?|Yields?|Gets?|Makes?|Creates?|Builds?)\s+(?!None\b)\w",
+    re.MULTILINE,
+)
+"""A docstring that speaks of a result: `:return: ...`, `Returns:` of Google and NumPy, `Return the ...`."""
 
 Dropped = Tuple[Tree, cst.FunctionDef, cst.Expr]
 """The file, the function and the statement whose value is lost."""
@@ -51,8 +67,8 @@ def dropped_in(maker: Callee) -> Dropped | None:
     if maker.is_generator:
         return None
     tree, function = maker.tree, maker.function
-    found = [line for line in _last_lines(tree, function) if _is_without_effect(line.value)]
-    if not found and _promises(tree, function):
+    found = [line for line in _last_lines(tree, function) if is_without_effect(line.value)]
+    if not found and (_promises(tree, function) or _makes_object(function)):
         last = function.body.body[-1] if function.body.body else None
         found = [line for line in _last_lines(tree, function) if tree.parent(line) is last]
         found = [line for line in found if isinstance(line.value, cst.Call)]
@@ -71,7 +87,7 @@ _PURE_METHODS = frozenset(
 )  # fmt: skip
 
 
-def _is_without_effect(value: cst.BaseExpression) -> bool:
+def is_without_effect(value: cst.BaseExpression) -> bool:
     """Whether an expression does nothing but give a value, so that dropping it cannot be meant."""
     if isinstance(value, cst.Call) and isinstance(value.func, cst.Name):
         return value.func.value in _PURE
@@ -115,10 +131,25 @@ def _promises(tree: Tree, function: cst.FunctionDef) -> bool:
     """Whether a function is meant to give something: by its annotation, by other returns, or by being a property."""
     if function.returns is not None:
         return tree.code(function.returns.annotation).strip("'\" ") not in ("None", "NoReturn", "Never")
+    if function.name.value in _GIVING or _SAYS_IT_GIVES.search(function.get_docstring() or "") is not None:
+        return True
     returns = [node for node in tree.all(cst.Return, function.body) if tree.function(node) is function]
     return any(node.value is not None and dotted_name(node.value) != "None" for node in returns) or _is_property(
         function
     )
+
+
+def _makes_object(function: cst.FunctionDef) -> bool:
+    """Whether a function ends in making an object of a class, as a factory does."""
+    last = function.body.body[-1] if function.body.body else None
+    small = last.body[-1] if isinstance(last, cst.SimpleStatementLine) else None
+    call = small.value if isinstance(small, cst.Expr) else None
+    if not isinstance(call, cst.Call):
+        return False
+    if isinstance(call.func, cst.Call):
+        return called_name(call.func) == "type"
+    name = called_name(call) or ""
+    return name in ("cls", "__class__") or (name.lstrip("_")[:1].isupper() and not name.isupper())
 
 
 def _is_property(function: cst.FunctionDef) -> bool:
@@ -164,5 +195,5 @@ def _nested(site: Site, call: cst.Call) -> Callee | None:
 
 
 def _property(case: Case, name: str) -> Callee | None:
-    found = only_function(case, name)
-    return found if found is not None and _is_property(found.function) else None
+    found = [Callee(tree, function) for tree, function in functions_named(case, name) if _is_property(function)]
+    return found[0] if len(found) == 1 else None

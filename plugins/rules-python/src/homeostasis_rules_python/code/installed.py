@@ -79,6 +79,12 @@ def module_file(case: Case, module: str) -> Path | None:
     return None
 
 
+def since(case: Case, *version: int, unknown: bool = False) -> bool:
+    """Whether the crash happened in this version of Python or a later one; `unknown` if the version is not known."""
+    found = re.match(r"(\d{1,3})\.(\d{1,3})", case.event.runtime.python or "")
+    return unknown if found is None else tuple(map(int, found.groups())) >= version
+
+
 def lacks(case: Case, module: str, name: str) -> bool:
     """Whether a library's module certainly has no such name."""
     path = module_file(case, module)

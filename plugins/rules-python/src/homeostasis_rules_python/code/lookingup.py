@@ -9,6 +9,8 @@ import libcst as cst
 
 from homeostasis_rules_python.code.callee import COMMON
 from homeostasis_rules_python.code.case import Case, Site
+from homeostasis_rules_python.code.known import functions_named
+from homeostasis_rules_python.code.leaving import leaves, left_if_none
 from homeostasis_rules_python.code.origin import passed_argument
 from homeostasis_rules_python.code.scope import binding
 from homeostasis_rules_python.code.tree import Tree, argument, called_name, dotted_name, literal_of, subscript_key
@@ -102,6 +104,38 @@ def key_is_unchanged(key: cst.BaseExpression) -> bool:
         else:
             return False
     return isinstance(key, (cst.Name, cst.Attribute, cst.Subscript)) or _reads_field(key)
+
+
+def found_before(case: Case, site: Site, key: cst.BaseExpression, lookup: cst.BaseExpression) -> bool:
+    """Whether the function has found something by the same key before: that more is missing is not the client's fault.
+
+    It has if it would have left otherwise: by itself, or in the function of the app that seeks.
+    """
+    tree, function = site.tree, site.tree.function(lookup)
+    if function is None or not isinstance(key, cst.Name):
+        return False
+    call = _call(tree, lookup)
+    start = tree.range(call if call is not None else lookup).start.line
+    for assign in tree.all(cst.Assign, function.body):
+        target, value = assign.targets[0].target, _call(tree, assign.value)
+        if value is None or not isinstance(target, cst.Name) or tree.range(assign).end.line >= start:
+            continue
+        name = called_name(value)
+        if name in _CONVERSIONS or not any(dotted_name(arg.value) == key.value for arg in value.args):
+            continue
+        if left_if_none(tree, target, lookup):
+            return True
+        named = list(functions_named(case, name)) if name is not None else []
+        if named and all(leaves_unfound(inner, each) for inner, each in named):
+            return True
+    return False
+
+
+def leaves_unfound(tree: Tree, function: cst.FunctionDef) -> bool:
+    """Whether a function raises or aborts under some condition, and returns a value otherwise."""
+    refusing = any(_tested(test.test) is not None and leaves(tree, test.body) for test in tree.all(cst.If, function))
+    returned = [item for item in tree.all(cst.Return, function.body) if tree.function(item) is function]
+    return refusing and all(item.value is not None and dotted_name(item.value) != "None" for item in returned)
 
 
 MAX_NAMES = 5

@@ -99,6 +99,26 @@ def _constant_in(tree: Tree, loop: cst.While, node: cst.CSTNode) -> bool:
     return not any(name.value in names for part in changing for name in tree.all(cst.Name, part))
 
 
+def before_loops(place: Place, parts: Sequence[cst.BaseExpression]) -> Place:
+    """The place before the loops around that leave an expression alone, so that it is looked at once."""
+    tree = place.tree
+    names = {item.value for part in parts for item in tree.all(cst.Name, part)}
+    boundary = place.boundary
+    while place.kind == "block" and isinstance(boundary, (cst.SimpleStatementLine, cst.BaseCompoundStatement)):
+        block = tree.parent(boundary)
+        loop = tree.parent(block) if block is not None else None
+        if not isinstance(loop, cst.For) or block is not loop.body or not can_insert_before(tree, loop):
+            break
+        earlier = loop.body.body[: list(loop.body.body).index(boundary)]
+        leaving = (cst.Continue, cst.Break, cst.Return, cst.Raise)
+        if any(True for name in names for _ in bindings_in(loop, name)):
+            break
+        if any(True for each in earlier for kind in leaving for _ in tree.all(kind, each)):
+            break
+        boundary = loop
+    return Place(place.kind, boundary, tree)
+
+
 def hoistable(tree: Tree, node: cst.BaseExpression, place: Place) -> cst.BaseExpression | None:
     """The expression, or the nearest one around it, that can be evaluated at the place instead of where it stands."""
     current: cst.CSTNode | None = node

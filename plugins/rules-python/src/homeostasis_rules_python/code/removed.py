@@ -119,6 +119,7 @@ NAMES: Dict[Tuple[str, str], Successor] = {
         "werkzeug.wrappers",
         {"BaseResponse": "werkzeug.wrappers:Response", "BaseRequest": "werkzeug.wrappers:Request"},
     ),
+    **_table("werkzeug", "werkzeug.posixemulation", {"rename": "os:replace"}),
     **_table("werkzeug", "werkzeug.contrib.fixers", {"ProxyFix": "werkzeug.middleware.proxy_fix:ProxyFix"}),
     **_table(
         "flask",
@@ -167,7 +168,18 @@ MODULES: Dict[str, Tuple[str, str]] = {
 }
 """Module to the family and the module that has the same names."""
 
-GONE = frozenset(("cgi", "pipes", "imp", "distutils.spawn", "StringIO", "urllib2", "werkzeug.contrib.fixers"))
+GONE = frozenset(
+    (
+        "cgi",
+        "pipes",
+        "imp",
+        "distutils.spawn",
+        "StringIO",
+        "urllib2",
+        "werkzeug.contrib.fixers",
+        "werkzeug.posixemulation",
+    )
+)
 """Modules that are gone as a whole, of which `NAMES` knows some names."""
 
 METHODS: Dict[str, Tuple[str, str]] = {

@@ -33,7 +33,7 @@ def _of_object(case: Case, site: Site, name: str, attribute: str) -> Facts | Non
     known = members(case, found) if found is not None else None
     meant = meant_by(attribute, known) if known is not None and attribute not in known else None
     node = _node(site, attribute) if meant is not None else None
-    if found is None or node is None:
+    if found is None or node is None or _is_read_often(case, found, attribute):
         return None
     facts = Facts.about(case, site, node)
     facts.values.update(owner=name, attribute=attribute, attribute_meant=meant, owner_kind="class")
@@ -41,6 +41,13 @@ def _of_object(case: Case, site: Site, name: str, attribute: str) -> Facts | Non
     facts.evidence.append(f"the class `{name}` ({place}) defines `{meant}`, and nothing else that is spelt nearly so")
     facts.sentence = f"{facts.where} reads `{attribute}` of a `{name}`, which calls it `{meant}`"
     return facts
+
+
+def _is_read_often(case: Case, found: Class, attribute: str) -> bool:
+    """Whether the class reads an attribute at several places, so that where it is set is what is misspelt."""
+    tree, cls = found
+    reads = [use for use in tree.all(cst.Attribute, cls.body) if use.attr.value == attribute]
+    return len(reads) > 1 and _unread(case, found, attribute) is not None
 
 
 def _of_module(case: Case, site: Site, name: str, attribute: str) -> Facts | None:
@@ -101,7 +108,7 @@ def _unread(case: Case, found: Class, attribute: str) -> cst.Attribute | None:
     if attribute in targets:
         return None
     close = difflib.get_close_matches(attribute, list(targets), 5, CLOSE)
-    unread = [name for name in close if not _is_read(case, name)]
+    unread = [name for name in close if not _is_read(case, name) or _belongs_elsewhere(case, found, name)]
     return targets[unread[0]] if len(unread) == 1 else None
 
 
@@ -121,6 +128,22 @@ def _assigned(node: cst.CSTNode) -> List[cst.BaseExpression]:
     if isinstance(node, cst.Assign):
         return [target.target for target in node.targets]
     return [node.target] if isinstance(node, cst.AnnAssign) else []
+
+
+def _belongs_elsewhere(case: Case, found: Class, name: str) -> bool:
+    """Whether another class has an attribute of that name, which reads of it mean: the class itself reads none."""
+    tree, cls = found
+    for use in tree.all(cst.Attribute, cls.body):
+        written = isinstance(tree.parent(use), (cst.AssignTarget, cst.AnnAssign))
+        if use.attr.value == name and dotted_name(use.value) == "self" and not written:
+            return False
+    return any(
+        target.attr.value == name
+        for other in case.trees(name.encode("utf-8"))
+        for each in other.all(cst.ClassDef)
+        if each is not cls
+        for target in initialised(other, each)
+    )
 
 
 def _is_read(case: Case, name: str) -> bool:

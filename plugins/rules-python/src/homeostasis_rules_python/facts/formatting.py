@@ -16,13 +16,15 @@ from homeostasis_rules_python.facts.replacing import call_of, replacing
 
 _MARK = re.compile(r"%(?!%)[-+ #0]*\d*(?:\.\d+)?([a-zA-Z])")
 _NUMBER_NEEDED = re.compile(r"^%([a-zA-Z]) format: an? (?:real )?(?:number|integer) is required, not str")
+_TUPLE_TAKEN = ("not all arguments converted during string formatting", "not enough arguments for format string")
+"""What Python says of a tuple with several items, and of one with none."""
 _CODE = re.compile(r"^Unknown format code '(.)' for object of type 'str'")
 
 
 @extracts("TypeError", rank=13)
 def formatted(case: Case, site: Site) -> Facts | None:
     """`mistake` is `format-tuple` for one tuple taken as several values, `format-number` for a number as text."""
-    tuple_taken = case.raised.message == "not all arguments converted during string formatting"
+    tuple_taken = case.raised.message in _TUPLE_TAKEN
     number = _NUMBER_NEEDED.match(case.raised.message)
     for node in site.nodes(cst.BinaryOperation) if tuple_taken or number else ():
         if not isinstance(node, cst.BinaryOperation) or not isinstance(node.operator, cst.Modulo):

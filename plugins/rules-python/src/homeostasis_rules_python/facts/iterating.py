@@ -8,9 +8,10 @@ from typing import Iterator
 import libcst as cst
 
 from homeostasis_rules_python.code.case import Case, Site
+from homeostasis_rules_python.code.known import app_class, base_names
 from homeostasis_rules_python.code.origin import origin
 from homeostasis_rules_python.code.scope import Binding, binding
-from homeostasis_rules_python.code.tree import called_name, literal_of
+from homeostasis_rules_python.code.tree import called_name, dotted_name, literal_of
 from homeostasis_rules_python.code.web import handler
 from homeostasis_rules_python.facts.base import Facts, extracts
 from homeostasis_rules_python.facts.replacing import call_of, method_of, replacing
@@ -40,7 +41,7 @@ def dict_without_items(case: Case, site: Site) -> Facts | None:
     for node in site.nodes(cst.For, cst.CompFor):
         if not isinstance(node, (cst.For, cst.CompFor)) or not isinstance(node.target, cst.Tuple):
             continue
-        if len(node.target.elements) != 2 or not is_dict(site, node.iter):
+        if len(node.target.elements) != 2 or not (is_dict(site, node.iter) or is_own_mapping(case, site, node.iter)):
             continue
         sentence = f"{{where}} takes keys and values of `{site.tree.code(node.iter)}`, which gives its keys only"
         return replacing(case, site, "dict-items", node.iter, method_of(node.iter, "items"), sentence)
@@ -53,12 +54,50 @@ def is_dict(site: Site, node: cst.BaseExpression) -> bool:
         return isinstance(node, cst.Dict)
     if site.type_of(node) in ("dict", "OrderedDict", "defaultdict", "Counter"):
         return True
+    if isinstance(node, cst.Attribute):
+        return _is_made_as_dict(site, node)
     found = binding(site.tree, node.value, node) if isinstance(node, cst.Name) else Binding("unknown")
     if isinstance(found.node, cst.Param) and found.node.annotation is not None:
         written = site.tree.code(found.node.annotation.annotation).lower()
         return written.startswith(("dict", "mapping", "typing.dict"))
     made = isinstance(found.value, cst.Call) and called_name(found.value) in ("dict", "defaultdict", "Counter")
     return found.kind in ("assign", "module") and (made or isinstance(found.value, (cst.Dict, cst.DictComp)))
+
+
+def _is_made_as_dict(site: Site, node: cst.Attribute) -> bool:
+    """Whether all that the class assigns to an attribute of its objects are dicts: `{}`, `SortedDict()`."""
+    cls, name = site.tree.enclosing(node, cst.ClassDef), dotted_name(node)
+    if cls is None or name is None or not name.startswith("self."):
+        return False
+    assigned = site.tree.all(cst.Assign, cls.body)
+    values = [each.value for each in assigned if dotted_name(each.targets[0].target) == name]
+    return bool(values) and all(
+        isinstance(value, (cst.Dict, cst.DictComp))
+        or (isinstance(value, cst.Call) and (called_name(value) or "").lower().endswith(("dict", "counter")))
+        for value in values
+    )
+
+
+_MAPPINGS = frozenset(
+    ("dict", "OrderedDict", "defaultdict", "Counter", "UserDict", "Mapping", "MutableMapping", "ChainMap")
+)
+MAX_BASES = 5
+
+
+def is_own_mapping(case: Case, site: Site, node: cst.BaseExpression) -> bool:
+    """Whether an expression is an object of a class of the app that is a dict and iterates as one."""
+    cls = site.tree.enclosing(node, cst.ClassDef) if dotted_name(node) == "self" else None
+    named = app_class(case, (site.type_of(node) or "").split(".")[-1]) if cls is None else (site.tree, cls)
+    for _ in range(MAX_BASES):
+        if named is None or any(
+            isinstance(each, cst.FunctionDef) and each.name.value == "__iter__" for each in named[1].body.body
+        ):
+            return False
+        bases = base_names(named[1])
+        if _MAPPINGS & {base.split("[")[0] for base in bases}:
+            return True
+        named = app_class(case, bases[0]) if bases else None
+    return False
 
 
 @extracts("ValueError", rank=14)

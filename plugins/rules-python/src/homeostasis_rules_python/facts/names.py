@@ -9,7 +9,7 @@ from typing import Iterator
 import libcst as cst
 
 from homeostasis_rules_python.code.case import Case, Site
-from homeostasis_rules_python.code.known import app_class, functions_named
+from homeostasis_rules_python.code.known import app_class, base_names, functions_named
 from homeostasis_rules_python.code.scope import binding, parameters
 from homeostasis_rules_python.code.tree import Tree, called_name, dotted_name
 from homeostasis_rules_python.facts.base import Facts, extracts
@@ -30,6 +30,8 @@ _CHANGED = re.compile(
     r"^(?:dictionary changed size|Set changed size|dictionary keys changed|OrderedDict mutated|deque mutated)"
     r" during iteration"
 )
+MAX_BASES = 10
+"""Classes of one line of inheritance that are looked at."""
 
 
 @extracts("UnboundLocalError", rank=50)
@@ -77,7 +79,7 @@ def wrong_call(case: Case, site: Site) -> Facts | None:
         facts.values["called"] = name
         if keyword is not None:
             facts.values["keyword"] = keyword["keyword"]
-            facts.values["meant"] = _meant(case, name, owner or called_class(case, node), keyword["keyword"])
+            facts.values["meant"] = _meant(case, name, owner or _maker(case, node), keyword["keyword"])
         facts.values["problem"] = "keyword" if keyword is not None else "arity"
         selfless = method_without_self(case, name, owner) if arity is not None else None
         facts.values["missing_self"] = selfless is not None
@@ -92,10 +94,31 @@ def _calls(case: Case, site: Site, name: str, owner: str | None) -> Iterator[cst
     for node in site.nodes(cst.Call):
         called = called_name(node) if isinstance(node, cst.Call) else None
         makes = name == "__init__" and called is not None and called in (owner or called_class(case, node), "cls")
+        given_by = initialised_by(case, called) if name == "__init__" and called is not None else None
+        makes = makes or (given_by is not None and given_by == (owner or given_by))
         if called == name or makes:
             yield node
     if name.startswith("__") and name != "__init__" and method_without_self(case, name, owner) is not None:
         yield from site.nodes(cst.Subscript, cst.BinaryOperation, cst.Comparison, cst.Call)
+
+
+def initialised_by(case: Case, called: str) -> str | None:
+    """The class of the app whose `__init__` makes the objects of a class: itself or one that it inherits from."""
+    name: str | None = called
+    for _ in range(MAX_BASES):
+        found = app_class(case, name) if name is not None else None
+        if found is None:
+            return None
+        if any(isinstance(each, cst.FunctionDef) and each.name.value == "__init__" for each in found[1].body.body):
+            return name
+        name = next(iter(base_names(found[1])), None)
+    return None
+
+
+def _maker(case: Case, node: cst.CSTNode) -> str | None:
+    """The class whose `__init__` a call runs."""
+    called = called_class(case, node)
+    return (initialised_by(case, called) or called) if called is not None else None
 
 
 def called_class(case: Case, node: cst.CSTNode) -> str | None:
@@ -105,11 +128,13 @@ def called_class(case: Case, node: cst.CSTNode) -> str | None:
 
 
 def _meant(case: Case, name: str, owner: str | None, keyword: str) -> str | None:
+    known: dict[str, None] = {}
     for tree, function in functions_named(case, name):
-        if name != "__init__" or owner == _class_of(tree, function):
-            near = difflib.get_close_matches(keyword, [item.name.value for item in parameters(function)], 2, 0.8)
-            return near[0] if len(near) == 1 else None
-    return None
+        # Of what is overloaded, any declaration may name the parameter.
+        if owner == _class_of(tree, function) or (name != "__init__" and (owner is None or not known)):
+            known.update((item.name.value, None) for item in parameters(function))
+    near = difflib.get_close_matches(keyword, list(known), 2, 0.8)
+    return near[0] if len(near) == 1 else None
 
 
 def _class_of(tree: Tree, function: cst.FunctionDef) -> str | None:

@@ -26,6 +26,7 @@ ARGUMENT = re.compile(
     r"|'NoneType' object cannot be interpreted as an integer|.{0,40}indices must be integers.{0,20} not '?NoneType'?"
     r"|expected string or bytes-like object, got 'NoneType'|expected str, bytes or os.PathLike object, not NoneType"
     r"|decoding to str: need a bytes-like object, NoneType found|a bytes-like object is required, not 'NoneType'"
+    r"|the JSON object must be str, bytes or bytearray, not NoneType$"
     r"|.{0,40}argument.{0,20} must be .{1,80}, not '?None(?:Type)?'?$)"
 )
 _CONVERSIONS = frozenset(("int", "float", "complex", "Decimal", "UUID", "fromisoformat", "strptime", "loads"))

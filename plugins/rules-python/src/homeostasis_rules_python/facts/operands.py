@@ -73,7 +73,11 @@ def _text_role(facts: Facts) -> str | None:
         return "text"
     # What is added to a running number is meant as one.
     running = isinstance(facts.node, cst.AugAssign) and facts.values["left_type"] in _NUMBERS
-    return "number" if running or isinstance(facts.node, cst.Call) else "unknown"
+    # And a sum that is turned into text afterwards was meant to be none before.
+    parent = facts.site.tree.parent(facts.node)
+    call = facts.site.tree.parent(parent) if isinstance(parent, cst.Arg) else None
+    written = isinstance(call, cst.Call) and dotted_name(call.func) == "str" and len(call.args) == 1
+    return "number" if running or written or isinstance(facts.node, cst.Call) else "unknown"
 
 
 def _types(message: str) -> Tuple[str, str] | None:

@@ -16,7 +16,7 @@ from homeostasis_rules_python.facts.names import CALLED, lacks_self, method_with
 @extracts("NameError", rank=30)
 def undefined_self(case: Case, site: Site) -> Facts | None:
     """`missing_self` is true where a method reads `self` without having it as its first parameter."""
-    function = site.function
+    function = _method(site)
     if case.raised.message != "name 'self' is not defined" or function is None or not lacks_self(site.tree, function):
         return None
     for node in site.nodes(cst.Name):
@@ -27,6 +27,35 @@ def undefined_self(case: Case, site: Site) -> Facts | None:
             facts.values["owner"] = owner.name.value if owner is not None else None
             facts.sentence = f"{facts.where} reads `self`, which it does not take"
             return facts
+    return None
+
+
+@extracts("TypeError", "AttributeError", "ValueError", "KeyError", "IndexError", rank=28)
+def taken_for_another(case: Case, site: Site) -> Facts | None:
+    """`missing_self` is true where the object of a method was taken for its first argument, and `self` is read too."""
+    function = site.function
+    if function is None or not lacks_self(site.tree, function) or not function.params.params:
+        return None
+    first = function.params.params[0].name.value
+    owner = site.tree.enclosing(function, cst.ClassDef)
+    local = site.locals.get(first)
+    reads = any(use.value == "self" for use in site.tree.all(cst.Name, function.body))
+    if owner is None or local is None or local.type.split(".")[-1] != owner.name.value or not reads:
+        return None
+    facts = Facts.about(case, site, function.name)
+    facts.values.update(called=function.name.value, missing_self=True, owner=owner.name.value)
+    facts.sentence = f"{facts.where} takes its object for `{first}`, and reads `self`"
+    return facts
+
+
+def _method(site: Site) -> cst.FunctionDef | None:
+    """The function that failed, or the method in which it is defined."""
+    function = site.function
+    while function is not None:
+        outer = site.tree.function(function)
+        if outer is None:
+            return function
+        function = outer
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import difflib
 import re
-from typing import Iterator, Set
+from typing import Iterator, Sequence, Set
 
 import libcst as cst
 
@@ -196,6 +196,7 @@ def never_started(case: Case, site: Site) -> Facts | None:
     shared = any(not _is_local(site, use) for use in uses if use not in inside)
     bound = _bound(site, name) or any(name in imported_names(node) for node in _imports(site))
     starts = {text for text in (_filled_as(site, use) for use in inside) if text is not None}
+    starts = starts or _updated_as(site, inside)
     if bound or shared or len(starts) != 1 or hasattr(builtins, name) or _is_slip(site, function, name):
         return None
     facts = Facts.about(case, site, inside[0])
@@ -220,7 +221,9 @@ def _is_slip(site: Site, function: cst.FunctionDef, name: str) -> bool:
     own |= {
         each.value for each in site.tree.all(cst.Name, function.body) if any(bindings_in(function.body, each.value))
     }
-    return bool(difflib.get_close_matches(name, sorted(own), 1, 0.8))
+    # What is filled with each `result` is called `results`.
+    others = sorted(each for each in own if name not in (f"{each}s", f"{each}es"))
+    return bool(difflib.get_close_matches(name, others, 1, 0.8))
 
 
 def _filled_as(site: Site, use: cst.Name) -> str | None:
@@ -233,6 +236,13 @@ def _filled_as(site: Site, use: cst.Name) -> str | None:
     if isinstance(parent, cst.Subscript) and parent.value is use:
         return "{}" if isinstance(site.tree.parent(parent), cst.AssignTarget) else None
     return None
+
+
+def _updated_as(site: Site, uses: Sequence[cst.Name]) -> Set[str]:
+    """`{}` for what is updated and asked for its keys or items: a set has no such methods."""
+    owned = [(site.tree.parent(use), use) for use in uses]
+    methods = {each.attr.value for each, use in owned if isinstance(each, cst.Attribute) and each.value is use}
+    return {"{}"} if "update" in methods and methods & {"items", "keys", "values", "get"} else set()
 
 
 def _elsewhere(case: Case, site: Site, name: str) -> tuple[str, str] | None:

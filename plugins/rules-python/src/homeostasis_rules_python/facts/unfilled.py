@@ -10,8 +10,9 @@ import libcst as cst
 from homeostasis_rules_python.code.called import definition_site, owner_of
 from homeostasis_rules_python.code.case import Case, Site
 from homeostasis_rules_python.code.known import functions_named
+from homeostasis_rules_python.code.saiddefaults import declared
 from homeostasis_rules_python.code.scope import imported_names, target_names
-from homeostasis_rules_python.code.tree import Tree, dotted_name, literal_of
+from homeostasis_rules_python.code.tree import Tree, called_name, dotted_name, literal_of
 from homeostasis_rules_python.facts import names, signatures
 from homeostasis_rules_python.facts.base import Facts, extracts
 
@@ -36,6 +37,7 @@ def left_out(case: Case, site: Site) -> Facts | None:
         return None
     tree, function = definition
     said = _elsewhere(case, tree, function, found["given"]) or _of_itself(tree, function, found["given"])
+    said = said or declared(tree, function, parameter)
     if said is None:
         return None
     default, agreeing, evidence = said
@@ -79,9 +81,21 @@ def _elsewhere(case: Case, tree: Tree, function: cst.FunctionDef, name: str) -> 
             place = f"{other.path}:{other.range(each).start.line}"
     if not texts or len(set(texts)) != 1:
         return None
+    if _passes_on(tree, function, name):
+        evidence = f"`{function.name.value}` passes `{name}` on, and what it calls has `{name}={texts[0]}` ({place})"
+        return texts[0], len(texts) + 1, evidence
     times = "once" if len(texts) == 1 else f"{len(texts)} times"
     evidence = f"`{function.name.value}` is declared elsewhere with `{name}={texts[0]}` {times}, such as in {place}"
     return texts[0], len(texts), evidence
+
+
+def _passes_on(tree: Tree, function: cst.FunctionDef, name: str) -> bool:
+    """Whether all that a function does with a parameter is to hand it to another function of its own name."""
+    uses = [use for use in tree.all(cst.Name, function.body) if use.value == name and _is_value(tree, use)]
+    calls = [tree.parent(tree.parent(use) or use) for use in uses if isinstance(tree.parent(use), cst.Arg)]
+    return len(uses) == len(calls) == 1 and all(
+        isinstance(call, cst.Call) and called_name(call) == function.name.value for call in calls
+    )
 
 
 def _all_parameters(function: cst.FunctionDef) -> List[cst.Param]:

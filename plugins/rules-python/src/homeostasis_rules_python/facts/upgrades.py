@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator, Sequence, Set
+from typing import Iterator, List, Sequence, Set
 
 import libcst as cst
 
@@ -141,19 +141,30 @@ def removed_builtin(case: Case, site: Site) -> Facts | None:
 def removed_argument(case: Case, site: Site) -> Facts | None:
     """Facts about `loop=` for asyncio and `encoding=` for json: `upgrade` is `argument`, `old_name` the keyword."""
     found = _KEYWORD.search(case.raised.message)
+    calls = passing(site, found.group(1)) if found is not None else []
     for node in site.nodes(cst.Call) if found is not None else ():
-        if not isinstance(node, cst.Call) or found is None:
+        if not isinstance(node, cst.Call) or found is None or node not in calls:
             continue
         name, keyword = called_name(node), found.group(1)
-        owner = "asyncio" if keyword == "loop" else "json"
-        given = [arg for arg in node.args if arg.keyword is not None and arg.keyword.value == keyword]
-        if name not in _GONE_KEYWORDS[keyword] or not given or not _belongs(site, node, owner):
-            continue
         facts = Facts.about(case, site, node)
         facts.values.update(upgrade=f"{keyword}-argument", old_name=keyword)
-        facts.sentence = f"{facts.where} passes `{keyword}` to `{owner}.{name}`, which no longer takes it"
+        facts.sentence = f"{facts.where} passes `{keyword}` to `{_OWNERS[keyword]}.{name}`, which no longer takes it"
         return facts
     return None
+
+
+_OWNERS = {"loop": "asyncio", "encoding": "json"}
+
+
+def passing(site: Site, keyword: str) -> List[cst.Call]:
+    """The calls of a file that pass a keyword argument which the functions of asyncio or json no longer take."""
+    return [
+        call
+        for call in site.tree.all(cst.Call)
+        if any(arg.keyword is not None and arg.keyword.value == keyword for arg in call.args)
+        and called_name(call) in _GONE_KEYWORDS[keyword]
+        and _belongs(site, call, _OWNERS[keyword])
+    ]
 
 
 def _belongs(site: Site, call: cst.Call, module: str) -> bool:

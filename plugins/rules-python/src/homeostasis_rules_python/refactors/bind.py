@@ -11,6 +11,7 @@ from homeostasis_rules_python.code.edit import Edits, statements
 from homeostasis_rules_python.code.neutral import neutral
 from homeostasis_rules_python.code.scope import Binding, bindings_in
 from homeostasis_rules_python.code.tree import Statement, literal_of
+from homeostasis_rules_python.code.usedas import used_as
 from homeostasis_rules_python.facts.base import Facts
 from homeostasis_rules_python.refactors.base import Change, register
 
@@ -25,7 +26,7 @@ class DeclareGlobal:
     def changes(self, facts: Facts) -> Iterator[Change]:
         """`global name` at the top of the function."""
         function, name = facts.site.function, facts.values["name"]
-        first = _first_statement(function)
+        first = first_statement(function)
         if first is None:
             return
         edits = Edits(facts.site.tree)
@@ -80,7 +81,8 @@ class StartCollection:
                 return
 
 
-def _first_statement(function: cst.FunctionDef | None) -> Statement | None:
+def first_statement(function: cst.FunctionDef | None) -> Statement | None:
+    """The first statement of a function behind its docstring."""
     if function is None or not isinstance(function.body, cst.IndentedBlock):
         return None
     body = function.body.body
@@ -103,7 +105,28 @@ def _outermost(facts: Facts, found: Sequence[Binding]) -> Statement | None:
     return None
 
 
+def _is_chosen(facts: Facts, found: Sequence[Binding]) -> bool:
+    """Whether several branches of one `if` assign the variable: then none of them says what it is without."""
+    tree = facts.site.tree
+    for item in found:
+        branch = tree.enclosing(item.node, cst.If) if item.kind == "assign" and item.node is not None else None
+        others = [other.node for other in found if other is not item and other.kind == "assign"]
+        for chain in _chain(branch):
+            if any(chain in tree.ancestors(node) for node in others if node is not None):
+                return True
+    return False
+
+
+def _chain(branch: cst.If | None) -> Iterator[cst.CSTNode]:
+    """What comes behind a branch: its `elif` and `else`."""
+    while isinstance(branch, cst.If) and branch.orelse is not None:
+        yield branch.orelse
+        branch = branch.orelse if isinstance(branch.orelse, cst.If) else None
+
+
 def _start(facts: Facts, found: Sequence[Binding]) -> tuple[str, Effect, float, str]:
+    if _is_chosen(facts, found):
+        return "None", Effect.INVENT, 0.3, "the branches give the variable values of their own, and one forgot to"
     for item in found:
         if item.kind == "augment":
             kind = item.value
@@ -119,8 +142,13 @@ def _start(facts: Facts, found: Sequence[Binding]) -> tuple[str, Effect, float, 
     if values and all(isinstance(value, bool) for value in values) and len(set(values)) == 1:
         text = str(not values[0])
         return text, Effect.CORRECT, 1.0, f"the function only ever sets this flag to {values[0]}"
-    use = neutral(facts.site.tree, facts.node)
+    use, function = neutral(facts.site.tree, facts.node), facts.site.function
+    if use.use == "condition":
+        return "False", Effect.INVENT, 0.4, "nothing says whether what is asked for holds at the start"
     if use.text is not None:
         weight = 0.4 if use.use == "product" else 0.7
         return use.text, Effect.RECOVER, weight, f"{use.text} is the neutral element of the {use.use} it is used in"
+    used = used_as(facts.site.tree, function.body, facts.values["name"]) if function is not None else None
+    if used is not None:
+        return used, Effect.INVENT, 0.4, f"the function uses the variable as it would use {used}"
     return "None", Effect.INVENT, 0.3, "nothing in the code base says what the variable starts with"

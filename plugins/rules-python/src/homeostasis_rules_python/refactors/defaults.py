@@ -12,6 +12,7 @@ from homeostasis_rules_python.code.edit import Edits, expression
 from homeostasis_rules_python.code.express import is_repeatable
 from homeostasis_rules_python.code.neutral import declared_return
 from homeostasis_rules_python.code.scope import parameters
+from homeostasis_rules_python.code.tree import literal_of
 from homeostasis_rules_python.facts.base import Facts
 from homeostasis_rules_python.refactors.base import Change, register
 
@@ -47,7 +48,11 @@ def default_parameter(facts: Facts) -> Declared | None:
     function, key = facts.site.function, facts.nodes["key"]
     if function is None or not isinstance(key, cst.Name):
         return None
-    if not {"default", key.value} <= {each.name.value for each in parameters(function)}:
+    known = {each.name.value: each.default for each in parameters(function)}
+    if not {"default", key.value} <= set(known):
+        return None
+    # `default=_MISSING` marks that none was given: it stands for nothing itself.
+    if isinstance(known["default"], cst.Name) and not literal_of(known["default"])[0]:
         return None
     return Declared("default", f"{facts.where} takes a parameter `default`", 1.0)
 

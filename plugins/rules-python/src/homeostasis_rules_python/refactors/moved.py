@@ -13,6 +13,7 @@ from homeostasis_rules_python.code.tree import Tree, dotted_name
 from homeostasis_rules_python.facts.base import Facts
 from homeostasis_rules_python.facts.moved import plain_names
 from homeostasis_rules_python.refactors.base import Change, register
+from homeostasis_rules_python.refactors.upgrades import elsewhere, move_others
 
 
 @register
@@ -56,6 +57,9 @@ class FollowMovedName:
                 made.append(edits)
         if made:
             summary = f"Import `{name}` from `{new}`"
+            for edits in made:
+                move_others(facts, edits, besides=old)
+            made += elsewhere(facts, made)
             yield Change(tuple(made), Effect.CORRECT, summary, _rationale(facts, made), 1.0, Risk.LOW)
 
 

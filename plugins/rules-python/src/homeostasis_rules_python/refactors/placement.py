@@ -16,7 +16,7 @@ from homeostasis_rules_python.code.edit import Edits, can_insert_before, express
 from homeostasis_rules_python.code.errorstyle import Answer, answers, client_status
 from homeostasis_rules_python.code.express import Expressed, express, express_before
 from homeostasis_rules_python.code.imports import NewImport, conflicts
-from homeostasis_rules_python.code.places import Place, hoistable, place_before
+from homeostasis_rules_python.code.places import Place, before_loops, hoistable, place_before
 from homeostasis_rules_python.code.scope import bindings_in
 from homeostasis_rules_python.code.tree import Comprehension, Tree, called_name
 from homeostasis_rules_python.code.web import handler
@@ -51,6 +51,10 @@ class Guard:
     """What `exception` needs."""
     sayable: bool = True
     """Whether the condition alone tells, so that it may stand in the caller."""
+    narrow: str | None = None
+    """What is caught instead of `exception` around the call of a whole function, where the rest may be a mistake."""
+    of_all: bool = False
+    """Whether the request is at fault however often the code looks: a loop that leaves the parts alone comes after."""
 
 
 def refusals(facts: Facts, guard: Guard) -> Iterator[Change]:
@@ -82,6 +86,8 @@ def _at_crash(facts: Facts, guard: Guard, answer: Answer) -> Iterator[Change]:
     place = place_before(site.tree, facts.node)
     if place is None:
         return
+    if guard.of_all:
+        place = before_loops(place, guard.parts)
     said = (
         None if guard.prefer_try else _say(guard, [express_before(site, part, place.boundary) for part in guard.parts])
     )
@@ -108,7 +114,8 @@ def _at_caller(facts: Facts, guard: Guard, answer: Answer, caller: Site) -> Iter
         key = express(facts.case, facts.site, guard.parts[0], caller)
         if key is not None and not key.loops:
             guard, answer = _only_for(caller, key.text, guard, answer)
-    change = _tried(caller, place, call, replace(guard, subject="result"), answer, weight, Risk.MEDIUM)
+    guard = replace(guard, subject="result", exception=guard.narrow or guard.exception)
+    change = _tried(caller, place, call, guard, answer, weight, Risk.MEDIUM)
     if change is not None:
         yield change
 

@@ -13,11 +13,13 @@ from homeostasis_rules_python.code.dropped import dropped_result
 from homeostasis_rules_python.code.express import is_repeatable
 from homeostasis_rules_python.code.lookingup import (
     counted_from_one,
+    found_before,
     is_as_sent,
     key_is_unchanged,
     names_entities,
     told_elsewhere,
 )
+from homeostasis_rules_python.code.nottext import exceptions_of
 from homeostasis_rules_python.code.optional import may_be_none
 from homeostasis_rules_python.code.origin import request_place
 from homeostasis_rules_python.code.scope import binding
@@ -98,7 +100,10 @@ def finds_by_key(facts: Facts) -> bool:
     if isinstance(lookup, (cst.Attribute, cst.Subscript)):
         # The thing was found; what it has there is stored.
         return False
-    return facts.values.get("lookup_place") == "path" and asked is not None and key_is_unchanged(asked)
+    if facts.values.get("lookup_place") != "path" or asked is None or not key_is_unchanged(asked):
+        return False
+    # What stands in the database under a key that was found is for a person to tell.
+    return lookup is None or not found_before(facts.case, facts.site, asked, lookup)
 
 
 def asking_unless(founded: bool, facts: Facts, guard: Guard) -> Iterator[Change]:
@@ -261,7 +266,13 @@ class RefuseBadText:
     def changes(self, facts: Facts) -> Iterator[Change]:
         """`try` and `except` around the conversion."""
         name = shown(facts, "text")
-        exception = "ValueError" if facts.case.raised.type != "InvalidOperation" else "ArithmeticError"
+        exception = narrow = "ValueError" if facts.case.raised.type != "InvalidOperation" else "ArithmeticError"
+        known = [facts.case.raised.type] if facts.case.raised.type == "InvalidOperation" else ["ValueError"]
+        text = facts.nodes["text"]
+        also = exceptions_of(facts.case, facts.site, text, facts.values.get("text_place"), known)
+        if also != known:
+            names = sorted([exception, *(name for name in also if name not in known)])
+            exception = f"({', '.join(names)})"
         yield from refusals(
             facts,
             Guard(
@@ -274,6 +285,7 @@ class RefuseBadText:
                 prefer_try=True,
                 subject=name,
                 sayable=False,
+                narrow=narrow,
             ),
         )
 

@@ -11,6 +11,7 @@ from homeostasis_rules_python.code.conventions import default_for_key
 from homeostasis_rules_python.code.edit import Edits, expression
 from homeostasis_rules_python.code.express import is_repeatable
 from homeostasis_rules_python.code.imports import NewImport, bound_module_name
+from homeostasis_rules_python.code.nottext import exceptions_of
 from homeostasis_rules_python.code.optional import may_be_none
 from homeostasis_rules_python.code.tree import Tree, called_name, literal_of
 from homeostasis_rules_python.facts.base import Facts, words
@@ -53,7 +54,11 @@ class RefuseUnreadable:
         """The default that the code base has for a missing field, then `try` around the reading and nothing else."""
         yield from _with_default(facts)
         name = "body" if facts.values["whole_body"] else shown(facts, "text")
-        exception, imports = caught(facts.site.tree, facts.values["exceptions"])
+        place, known = facts.values.get("text_place"), facts.values["exceptions"]
+        names = known
+        if facts.values["kind"] in ("date", "decimal"):
+            names = exceptions_of(facts.case, facts.site, facts.nodes["text"], place, known)
+        exception, imports = caught(facts.site.tree, names)
         said = (
             f"the body must be {facts.values['wanted']}"
             if name == "body"
@@ -70,6 +75,7 @@ class RefuseUnreadable:
             subject=name,
             imports=imports,
             sayable=False,
+            narrow=caught(facts.site.tree, known)[0],
         )
         yield from refusals(facts, guard)
 
@@ -221,6 +227,7 @@ class RefuseShape:
             status=400,
             message=f"{name} must be {shape}",
             summary=f"Refuse requests in which {name} is not {shape}",
+            of_all=True,
         )
         yield from refusals(facts, guard)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Iterator
 
+import libcst as cst
+
 from homeostasis.models import Effect, Risk
 from homeostasis_rules_python.code.edit import Edits
 from homeostasis_rules_python.code.imports import NewImport
@@ -26,7 +28,10 @@ class ReplaceExpression:
         summary = f"Write `{_short(facts.values['replacement'])}` instead of `{_short(facts.values['target'])}`"
         # Such as where another function made the value, which may be wrong for other callers too: a person shall look.
         risk = Risk.HIGH if facts.values.get("doubtful") else Risk.LOW
-        yield Change((edits,), Effect.CORRECT, summary, f"{facts.sentence}.", 1.0, risk, (facts.sentence,))
+        # What is put right in a `raise` lets the code refuse what it meant to refuse.
+        refuses = facts.site.tree.enclosing(facts.nodes["target"], cst.Raise) is not None
+        effect = Effect.REFUSE if refuses else Effect.CORRECT
+        yield Change((edits,), effect, summary, f"{facts.sentence}.", 1.0, risk, (facts.sentence,))
 
 
 def _short(text: str) -> str:

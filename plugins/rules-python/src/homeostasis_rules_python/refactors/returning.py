@@ -9,6 +9,7 @@ import libcst as cst
 from homeostasis.models import Effect, Risk
 from homeostasis_rules_python.code.dropped import dropped_result
 from homeostasis_rules_python.code.edit import Edits
+from homeostasis_rules_python.code.unreturned import called_around, unreturned
 from homeostasis_rules_python.facts.base import Facts
 from homeostasis_rules_python.refactors.base import Change, register
 
@@ -22,7 +23,8 @@ class ReturnResult:
 
     def changes(self, facts: Facts) -> Iterator[Change]:
         """`return` before the value that is dropped."""
-        found = dropped_result(facts.case, facts.site, facts.nodes["none"])
+        traced = unreturned(facts.case) or dropped_result(facts.case, facts.site, facts.nodes["none"])
+        found = traced or called_around(facts.case)
         if found is None:
             return
         tree, function, line = found

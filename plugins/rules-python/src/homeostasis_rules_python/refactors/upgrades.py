@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, Sequence
+from typing import Iterable, Iterator, List, Sequence
 
 import libcst as cst
 
 from homeostasis.models import Effect
 from homeostasis_rules_python.code.edit import Edits, expression
 from homeostasis_rules_python.code.imports import NewImport, conflicts
-from homeostasis_rules_python.code.installed import lacks, module_file
+from homeostasis_rules_python.code.installed import lacks, module_file, since
 from homeostasis_rules_python.code.moving import move_names, rename_module, uses_of
 from homeostasis_rules_python.code.removed import MODULES, NAMES
 from homeostasis_rules_python.code.tree import Tree, dotted_name
 from homeostasis_rules_python.facts.base import Facts
+from homeostasis_rules_python.facts.upgrades import passing
 from homeostasis_rules_python.refactors.base import Change, register
 
 
@@ -35,6 +36,8 @@ class ReplaceRemovedName:
         evidence = f"`{gone}` was removed, and {_successors(module, name)} does the same"
         summary = f"Replace `{gone}`, which was removed"
         others = list(_other_files(facts, module, name))
+        for other in others:
+            move_others(facts, other, besides=module)
         others += elsewhere(facts, [edits, *others])
         files = f"{len(others)} other file{'s' if len(others) > 1 else ''}"
         more = (f"{files} would have failed next",) if others else ()
@@ -56,7 +59,7 @@ def _move(edits: Edits, module: str, name: str | None) -> bool:
 
 def _other_files(facts: Facts, module: str, name: str | None) -> Iterator[Edits]:
     """The same in the other files of the app that import the module when they are imported themselves."""
-    for tree in facts.case.trees(module.split(".")[-1].encode("utf-8")):
+    for tree in without_tests(facts.case.trees(module.split(".")[-1].encode("utf-8")), facts.site.tree):
         if tree is facts.site.tree or not _fails(tree, module, name):
             continue
         edits = Edits(tree)
@@ -64,20 +67,38 @@ def _other_files(facts: Facts, module: str, name: str | None) -> Iterator[Edits]
             yield edits
 
 
+GONE_SINCE = {"collections": (3, 10), "cgi": (3, 8), "inspect": (3, 11), "fractions": (3, 9), "base64": (3, 9)}
+"""Modules of the standard library that lost names, all those of `NAMES`, with the version that removed them."""
+
+
 def elsewhere(facts: Facts, edited: Sequence[Edits]) -> List[Edits]:
     """Edits of the other files of the app that import what the installed versions of libraries lack."""
     done = {edits.tree.path for edits in edited}
     found: List[Edits] = []
-    for module in dict.fromkeys(module for module, _name in NAMES):
-        if module_file(facts.case, module) is None:
-            continue
-        for tree in facts.case.trees(module.encode("utf-8")):
+    for mark in _marks(facts):
+        for tree in without_tests(facts.case.trees(mark), facts.site.tree):
             if tree.path in done:
                 continue
             done.add(tree.path)
             edits = Edits(tree)
             found += [edits] if move_others(facts, edits) else []
     return found
+
+
+def _marks(facts: Facts) -> Iterator[bytes]:
+    """What a file must hold to be looked at: a library that is installed, or a use of what Python removed."""
+    for module in dict.fromkeys(module for module, _name in NAMES):
+        if _is_gone(facts, module):
+            yield f"from {module} import".encode()
+            for owner, name in NAMES:
+                if owner == module:
+                    yield f"{module}.{name}".encode()
+        elif module_file(facts.case, module) is not None:
+            yield module.encode("utf-8")
+
+
+def _is_gone(facts: Facts, module: str) -> bool:
+    return module in GONE_SINCE and since(facts.case, *GONE_SINCE[module])
 
 
 def move_others(facts: Facts, edits: Edits, *, besides: str | None = None) -> bool:
@@ -92,15 +113,27 @@ def move_others(facts: Facts, edits: Edits, *, besides: str | None = None) -> bo
         Whether there was something to move.
     """
     moved = False
-    for node in edits.tree.all(cst.ImportFrom):
-        module = dotted_name(node.module) if not node.relative else None
-        if module in (None, besides) or isinstance(node.names, cst.ImportStar) or module is None:
-            continue
-        known = [alias.evaluated_name for alias in node.names if (module, alias.evaluated_name) in NAMES]
-        guarded = edits.tree.enclosing(node, cst.Try) is not None
-        if known and not guarded and all(lacks(facts.case, module, each) for each in known):
+    for module in dict.fromkeys(_lacking(facts, edits.tree)):
+        if module != besides:
             moved = move_names(edits, module, whole=False) or moved
     return moved
+
+
+def _lacking(facts: Facts, tree: Tree) -> Iterator[str]:
+    """Modules of which a file imports or uses removed names, outside of a `try`: that would know that they may fail."""
+    for node in tree.all(cst.ImportFrom):
+        module = dotted_name(node.module) if not node.relative else None
+        if module is None or isinstance(node.names, cst.ImportStar) or tree.enclosing(node, cst.Try) is not None:
+            continue
+        known = [alias.evaluated_name for alias in node.names if (module, alias.evaluated_name) in NAMES]
+        gone = _is_gone(facts, module)
+        if known and (gone or all(lacks(facts.case, module, each) for each in known)):
+            yield module
+    for use in tree.all(cst.Attribute):
+        module = use.value.value if isinstance(use.value, cst.Name) else None
+        used = module is not None and (module, use.attr.value) in NAMES and _is_gone(facts, module)
+        if used and module is not None and tree.enclosing(use, cst.Try) is None:
+            yield module
 
 
 def _fails(tree: Tree, module: str, name: str | None) -> bool:
@@ -180,15 +213,14 @@ class DropArgument:
     needs = ("old_name",)
 
     def changes(self, facts: Facts) -> Iterator[Change]:
-        """The call without the argument."""
-        call, name = facts.node, facts.values["old_name"]
-        if not isinstance(call, cst.Call):
-            return
-        kept = [arg for arg in call.args if arg.keyword is None or arg.keyword.value != name]
-        if kept:
-            kept[-1] = kept[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+        """The call without the argument, and all others of the file that would fail in the same way."""
+        name = facts.values["old_name"]
         edits = Edits(facts.site.tree)
-        edits.replace(call, call.with_changes(args=kept))
+        for call in passing(facts.site, name):
+            kept = [arg for arg in call.args if arg.keyword is None or arg.keyword.value != name]
+            if kept:
+                kept[-1] = kept[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+            edits.replace(call, call.with_changes(args=kept))
         evidence = f"the argument `{name}` was removed after it had been without effect"
         yield Change.because((edits,), Effect.CORRECT, f"Pass no `{name}`", evidence)
 
@@ -237,7 +269,7 @@ class AsyncDefinition:
     def changes(self, facts: Facts) -> Iterator[Change]:
         """`async def` and `await` for every such function of the app."""
         changed = []
-        for tree in facts.case.trees(b"asyncio.coroutine"):
+        for tree in without_tests(facts.case.trees(b"asyncio.coroutine"), facts.site.tree):
             edits = Edits(tree)
             found = [_await_in(edits, function) for function in tree.all(cst.FunctionDef) if _is_marked(function)]
             if not all(found):
@@ -248,6 +280,15 @@ class AsyncDefinition:
         evidence = "`@asyncio.coroutine` was removed in Python 3.11, and `async def` is its successor"
         summary = "Write coroutines with `async def` and `await`"
         yield Change.because(changed, Effect.CORRECT, summary, evidence)
+
+
+def without_tests(trees: Iterable[Tree], own: Tree) -> Iterator[Tree]:
+    """The files without those of tests, which need what is not installed where the app runs; the failing one stays."""
+    for tree in trees:
+        *folders, name = tree.path.split("/")
+        tests = {"test", "tests"} & set(folders) or name.startswith("test_") or name == "conftest.py"
+        if tree is own or not tests:
+            yield tree
 
 
 def _is_marked(function: cst.FunctionDef) -> bool:
