@@ -42,7 +42,7 @@ def drop_default(node: ast.AST, place: Place) -> Edit | None:
     """Make the last optional parameter of a function required."""
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or not node.args.defaults:
         return None
-    last = node.args.args[-1]
+    last = [*node.args.posonlyargs, *node.args.args][-1]
     return Edit(place.source.span(last)[1], place.source.span(node.args.defaults[-1])[1], "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 from typing import Any
 
@@ -78,7 +79,7 @@ def test_a_member_that_may_be_missing_is_asked_about(heal: Any) -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 9), reason="on Python 3.8 importlib.resources has no files")
-def test_data_of_a_package_is_read_with_importlib(heal: Any) -> None:
+def test_data_of_a_package_is_read_with_importlib(heal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also from a module of the package that names itself, and in the next file that would have failed."""
     files = {
         "shop/__init__.py": "from shop.words import WORDS\nfrom shop.more import HAS\n",
@@ -86,8 +87,17 @@ def test_data_of_a_package_is_read_with_importlib(heal: Any) -> None:
         "shop/more.py": "from pkg_resources import resource_exists\n\nHAS = resource_exists('shop', 'words.txt')\n",
         "shop/words.txt": "tea",
     }
+    find = builtins.__import__
+
+    def missing(name: str, *rest: Any, **more: Any) -> Any:
+        if name == "pkg_resources":
+            raise ModuleNotFoundError("No module named 'pkg_resources'")
+        return find(name, *rest, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(builtins, "__import__", missing)
+        done = heal(files, "import shop")
     block = "import sys; sys.modules['pkg_resources'] = None\n"
-    done = heal(files, "import builtins\nreal = builtins.__import__\ndef find(name, *rest, **more):\n    if name == 'pkg_resources':\n        raise ModuleNotFoundError(\"No module named 'pkg_resources'\")\n    return real(name, *rest, **more)\nbuiltins.__import__ = find\nimport shop\n")  # fmt: skip
     assert {edit.path for edit in done.best.edits} == {"shop/words.py", "shop/more.py"}
     assert done.after(f"{block}import shop; print(shop.WORDS, shop.HAS)") == "b'tea' True"
 
