@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
 import pytest
 
@@ -70,6 +71,21 @@ def lines_only(event: Event) -> Event:
 
 
 Heal = Callable[..., Healing]
+
+
+@pytest.fixture
+def sqlite_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the connections that crashed programs leave open: Python 3.13 warns of each, wherever it is collected."""
+    connect, opened = sqlite3.connect, []
+
+    def opening(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        opened.append(connect(*args, **kwargs))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", opening)
+    yield
+    for connection in opened:
+        connection.close()
 
 
 @pytest.fixture

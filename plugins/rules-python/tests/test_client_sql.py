@@ -8,6 +8,8 @@ import pytest
 
 from homeostasis.models import Effect, Request, Risk
 
+pytestmark = pytest.mark.usefixtures("sqlite_closed")
+
 HEAD = """import sqlite3
 
 from flask import Flask, abort, jsonify, request

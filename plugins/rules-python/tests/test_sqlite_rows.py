@@ -8,6 +8,8 @@ import pytest
 
 from homeostasis.models import Effect, Risk
 
+pytestmark = pytest.mark.usefixtures("sqlite_closed")
+
 STORE = (
     "import json\nimport sqlite3\n\nconn = sqlite3.connect(':memory:')\nconn.row_factory = sqlite3.Row\n"
     "conn.executescript('create table t (id, tags); insert into t values (1, null), (2, 3)')\n\n\n"
