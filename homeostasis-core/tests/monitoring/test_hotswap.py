@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import importlib
 import importlib.util
 import linecache
@@ -221,15 +220,27 @@ def test_every_kind_of_function_is_reached(load):
         made_meanwhile({})
 
 
-def test_frozen_objects_are_found_too(load):
-    """A server that preloads the app and calls gc.freeze hides nothing."""
-    module, path = load(PRICE)
-    gc.freeze()
-    try:
-        hotswap.swap("r1", change(path, PRICE, PRICE_FIXED))
-    finally:
+def test_frozen_objects_are_found_too(project, run_script):
+    """A server that preloads the app and calls gc.freeze hides nothing.
+
+    In an interpreter of its own: all that is alive is looked through, and among the tests that is very much.
+    """
+    (project / "shop.py").write_bytes(text(PRICE))
+    (project / "fixed.py").write_bytes(text(PRICE_FIXED))
+    done = run_script("""
+        import gc
+        from pathlib import Path
+
+        import shop
+        from homeostasis.monitoring import hotswap
+
+        before, after = Path(shop.__file__).read_bytes(), Path("fixed.py").read_bytes()
+        gc.freeze()
+        hotswap.swap("r1", [hotswap.FileChange(shop.__file__, before, after)])
         gc.unfreeze()
-    assert module.price({}, "x") == 0
+        print(shop.price({}, "x"))
+    """)
+    assert done.stdout == "0\n"
 
 
 def test_defaults_and_attributes_stay(load):

@@ -16,6 +16,7 @@ ALL_RULES = list(shipped_rules())
 ALL_TEMPLATES = list(shipped_templates())
 
 
+@pytest.mark.once("the rules are the same, and with columns the examples are tried on each")
 @pytest.mark.parametrize("rule", ALL_RULES, ids=lambda rule: rule.rule_id)
 def test_rule_examples_hold_by_lines_only(rule: Rule) -> None:
     """A rule matches what it shows, leaves alone what it shows to be different, and its patch brings what it says."""
