@@ -14,6 +14,7 @@ from typing import Any, Callable
 
 from pydantic import Field, ValidationError
 
+from homeostasis.autostart.tasks import LostTask
 from homeostasis.command_capture import PYTHON_NAME
 from homeostasis.models import Check, Completed, Event, Frame, Incident, Model, Patch, Request, Trial
 from homeostasis.project import Project
@@ -96,10 +97,6 @@ class CommandResult(Model):
     error: str | None = Field(default=None, description="Why it could not be started.")
 
 
-LOST_TASK = "LostTask"
-"""Type of exception that only comes about when garbage is collected; see `homeostasis.autostart.tasks`."""
-
-
 def app_of(project: Project, incident: Incident) -> str | None:
     """Import path of the app: the configured one, else the one that the crashing process knew."""
     return project.config.app or incident.event.runtime.app
@@ -139,7 +136,8 @@ def replay_requests(
     crash = [crashed] if crashed is not None and crashed.scheme not in WEBSOCKET_SCHEMES else []
     requests = [json.loads(request.model_dump_json()) for request in (*healthy, *crash)]
     modules = modules_of(patch or trial.patch, incident, project)
-    collect = any(raised.type == LOST_TASK for raised in incident.event.exceptions)
+    # It only comes about when garbage is collected.
+    collect = any(raised.type == LostTask.__name__ for raised in incident.event.exceptions)
     question = {"app": app, "requests": requests, "modules": modules, "attempt": attempt, "collect": collect}
     answer = _ask(trial, "homeostasis.monitoring.replay", question, project, cwd=_directory(incident, project))
     found: Answers = _validated(Answers, {key: answer[key] for key in ("import_error", "modules") if key in answer})

@@ -121,6 +121,11 @@ class Case:
         outer = [other for other in self.sites if other.index < site.index]
         return outer[-1] if outer else None
 
+    def outwards(self, site: Site, most: int) -> List[Site]:
+        """A frame and then those that called it, which may have handed on what it works with; `most` of them."""
+        outer = [other for other in self.sites if other.index < site.index]
+        return [site, *reversed(outer)][:most]
+
     def trees(self, containing: bytes = b"") -> Iterator[Tree]:
         """The files of the app that hold the bytes and may be edited: the traceback's, then at most `MAX_FILES`."""
         seen = []

@@ -15,7 +15,6 @@ from homeostasis_rules_python.code.web import handlers, path_parameters
 
 MAX_NAMES = 3
 """Names that are followed to the request."""
-_LEAVING = (cst.Return, cst.Raise)
 _REFUSING = frozenset(("abort", "HTTPException"))
 
 

@@ -29,7 +29,7 @@ def not_awaited(case: Case, site: Site) -> Facts | None:
     """Facts about the call whose coroutine was used: `coroutine`, and `awaitable` if an `await` can be put there."""
     if not _COROUTINE.search(told(case)):
         return None
-    for outer in _outwards(case, site):
+    for outer in case.outwards(site, MAX_CALLERS):
         for call in _suspects(outer):
             source = _source(case, outer, call)
             if source is not None and not isinstance(outer.tree.parent(call), cst.Await):
@@ -39,16 +39,6 @@ def not_awaited(case: Case, site: Site) -> Facts | None:
 
 MAX_CALLERS = 4
 """Functions that may have been handed the coroutine on."""
-
-
-def _outwards(case: Case, site: Site) -> Iterator[Site]:
-    """The failing frame, then those that called it, as the coroutine may have been an argument."""
-    current: Site | None = site
-    for _ in range(MAX_CALLERS):
-        if current is None:
-            return
-        yield current
-        current = case.caller(current)
 
 
 def _unawaited(case: Case, site: Site, call: cst.Call, source: str) -> Facts:

@@ -88,12 +88,16 @@ def _uses(tree: Tree, name: cst.Name) -> int:
     return 1
 
 
+MAX_FRAMES = 2
+"""The failing frame and its caller, whose values are looked at."""
+
+
 @extracts("TypeError", rank=27)
 def unconverted_sibling(case: Case, site: Site) -> Facts | None:
     """`mistake` is `sibling`: all other values of a literal or of neighbouring lines are converted, and one is not."""
     if not _AS_NUMBER.match(case.raised.message):
         return None
-    for outer in _outwards(case, site):
+    for outer in case.outwards(site, MAX_FRAMES):
         found = [each for each in _candidates(outer) if _is_number(outer, each[1])]
         if len(found) == 1:
             converter, value, times = found[0]
@@ -101,14 +105,6 @@ def unconverted_sibling(case: Case, site: Site) -> Facts | None:
             sentence = f"{{where}} converts {times} values with {converter}, and `{code}` beside them not"
             return replacing(case, outer, "sibling", value, call_of(converter, value), sentence)
     return None
-
-
-def _outwards(case: Case, site: Site) -> Iterator[Site]:
-    current: Site | None = site
-    for _ in range(2):
-        if current is not None:
-            yield current
-            current = case.caller(current)
 
 
 def _is_number(site: Site, value: cst.BaseExpression) -> bool:

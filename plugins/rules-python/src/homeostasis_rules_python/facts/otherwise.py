@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Iterator
-
 import libcst as cst
 
 from homeostasis_rules_python.code.case import Case, Site
@@ -22,7 +20,7 @@ def unused_default(case: Case, site: Site) -> Facts | None:
     """`otherwise` is the parameter that stands for what was not found, and which the function never reads."""
     if case.raised.type not in ("KeyError", "IndexError", "StopIteration", "LookupError"):
         return None
-    for outer in _outwards(case, site):
+    for outer in case.outwards(site, MAX_CALLERS):
         parameter = _unread(outer)
         line = _line(outer)
         if parameter is None or line is None or (outer is site and _reads_dict(outer)):
@@ -33,15 +31,6 @@ def unused_default(case: Case, site: Site) -> Facts | None:
         facts.sentence = f"{facts.where} lets a {case.raised.type} out, though it takes `{parameter}`"
         return facts
     return None
-
-
-def _outwards(case: Case, site: Site) -> Iterator[Site]:
-    current: Site | None = site
-    for _ in range(MAX_CALLERS):
-        if current is None:
-            return
-        yield current
-        current = case.caller(current)
 
 
 def _unread(site: Site) -> str | None:

@@ -23,7 +23,6 @@ RESOURCES: Dict[str, str] = {
     "resource_listdir": "[each.name for each in {}.iterdir()]",
 }
 """Functions of a package and a path, to what does the same with the path that `importlib.resources.files` gives."""
-DISTRIBUTIONS = ("get_distribution", "DistributionNotFound")
 _ENTRY_POINTS = re.compile(r"^'EntryPoints' object has no attribute 'get'")
 
 
