@@ -119,13 +119,9 @@ def _inferred(case: Case, site: Site, use: cst.Name) -> Tuple[str, str] | None:
     if isinstance(parent, cst.Subscript) and parent.value is use and case.raised.type == "IndexError":
         return _TESTS["empty"] if literal_of(subscript_key(parent))[1] in (0, -1) else None
     if isinstance(parent, cst.Attribute) and lacking is not None and parent.attr.value == lacking.group(2):
-        return (
-            _TESTS["none"]
-            if lacking.group(1) == "NoneType"
-            else _TESTS["type"]
-            if _is_of_text(lacking.group(2))
-            else None
-        )
+        if lacking.group(1) == "NoneType":
+            return _TESTS["none"]
+        return _TESTS["type"] if _is_of_text(lacking.group(2)) else None
     if isinstance(parent, cst.Arg) and _TEXT.search(case.raised.message):
         return _TESTS["none"] if _NONE.search(case.raised.message) else _TESTS["type"]
     return None
